@@ -1,0 +1,94 @@
+dnl SPDX-License-Identifier: BSD-2-Clause
+dnl The project's own configure checks: they keep configure.ac an outline.
+
+# HARENA_REFUSE(SENTENCE)
+# The machine is not one that Harena runs on.
+AC_DEFUN([HARENA_REFUSE], [AC_MSG_ERROR([Harena supports 64-bit Linux only: $1])])
+
+# HARENA_NEED_MODULE(VARIABLE, PKG-CONFIG MODULE, DEBIAN PACKAGE, WHAT FOR)
+# Sets VARIABLE_CFLAGS and VARIABLE_LIBS, or stops and names the package.
+AC_DEFUN([HARENA_NEED_MODULE],
+  [PKG_CHECK_MODULES([$1], [$2], [],
+     [AC_MSG_ERROR([$2 was not found, which $4 needs. On Debian: apt-get install $3])])])
+
+# HARENA_WANT_MODULE(VARIABLE, PKG-CONFIG MODULE, DEBIAN PACKAGE)
+# The same for what is optional: sets have_VARIABLE to yes or "no (package)".
+AC_DEFUN([HARENA_WANT_MODULE],
+  [PKG_CHECK_MODULES([$1], [$2], [have_$1=yes], [have_$1="no (apt-get install $3)"])])
+
+# HARENA_CHECK_CK
+# ConcurrencyKit is used through its headers alone: its stack, with a 16-byte compare-and-swap.
+AC_DEFUN([HARENA_CHECK_CK],
+  [HARENA_NEED_MODULE([CK], [ck], [libck-dev], [the library])
+   AC_CACHE_CHECK([for ConcurrencyKit's multi-producer stack], [harena_cv_ck_stack],
+     [harena_save_CPPFLAGS=$CPPFLAGS
+      CPPFLAGS="$CPPFLAGS $CK_CFLAGS"
+      AC_COMPILE_IFELSE([AC_LANG_PROGRAM(
+        [[#include <ck_stack.h>
+          static ck_stack_t stack;
+          static ck_stack_entry_t entry;]],
+        [[ck_stack_push_mpmc(&stack, &entry);
+          return ck_stack_pop_mpmc(&stack) != &entry;]])],
+        [harena_cv_ck_stack=yes], [harena_cv_ck_stack=no])
+      CPPFLAGS=$harena_save_CPPFLAGS])
+   AS_IF([test "x$harena_cv_ck_stack" != xyes],
+     [AC_MSG_ERROR([this machine's ck_stack.h has no ck_stack_pop_mpmc, which needs a compare-and-swap of 16 bytes])])])
+
+# HARENA_ARG_WERROR
+AC_DEFUN([HARENA_ARG_WERROR],
+  [AC_ARG_ENABLE([werror],
+     [AS_HELP_STRING([--enable-werror], [turn warnings into errors (default: no)])],
+     [], [enable_werror=no])
+   AS_IF([test "x$enable_werror" = xyes], [WERROR_CFLAGS=-Werror], [WERROR_CFLAGS=])
+   AC_SUBST([WERROR_CFLAGS])])
+
+# HARENA_ARG_SANITIZER
+# Sets SANITIZER_CFLAGS, which compile and link everything, and a conditional per sanitizer.
+AC_DEFUN([HARENA_ARG_SANITIZER],
+  [AC_ARG_ENABLE([sanitizer],
+     [AS_HELP_STRING([--enable-sanitizer=LIST],
+        [build all with address, undefined (or both, with a comma) or thread (default: no)])],
+     [], [enable_sanitizer=no])
+   SANITIZER_CFLAGS=
+   harena_asan=no harena_tsan=no harena_ubsan=no
+   AS_IF([test "x$enable_sanitizer" != xno],
+     [for harena_sanitizer in `AS_ECHO(["$enable_sanitizer"]) | tr , ' '`; do
+        AS_CASE([$harena_sanitizer],
+          [address], [harena_asan=yes],
+          [undefined], [harena_ubsan=yes],
+          [thread], [harena_tsan=yes],
+          [AC_MSG_ERROR([--enable-sanitizer knows address, undefined and thread, not '$harena_sanitizer'])])
+      done
+      SANITIZER_CFLAGS="-fsanitize=$enable_sanitizer -fno-sanitize-recover=all -fno-omit-frame-pointer"
+      AX_CHECK_LINK_FLAG([$SANITIZER_CFLAGS], [],
+        [AC_MSG_ERROR([$CC cannot link with -fsanitize=$enable_sanitizer. On Debian, for clang: apt-get install libclang-rt-14-dev])])])
+   AM_CONDITIONAL([ASAN], [test $harena_asan = yes])
+   AM_CONDITIONAL([TSAN], [test $harena_tsan = yes])
+   AM_CONDITIONAL([UBSAN], [test $harena_ubsan = yes])
+   AC_SUBST([SANITIZER_CFLAGS])])
+
+# HARENA_WARNINGS
+# WARN_CFLAGS for every program, LIB_WARN_CFLAGS for what the library adds to it.
+AC_DEFUN([HARENA_WARNINGS],
+  [AX_APPEND_COMPILE_FLAGS([ \
+     -Wall -Wextra -Wshadow -Wundef -Wvla -Wwrite-strings -Wpointer-arith -Wformat=2 \
+     -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+     -Wnested-externs -Wredundant-decls -Wlogical-op -Wduplicated-cond -Wduplicated-branches], \
+     [WARN_CFLAGS], [-Werror])
+   AX_APPEND_COMPILE_FLAGS([-Wconversion -Wno-sign-conversion], [LIB_WARN_CFLAGS], [-Werror])
+   AC_SUBST([WARN_CFLAGS])
+   AC_SUBST([LIB_WARN_CFLAGS])])
+
+# HARENA_LIBRARY_FLAGS
+# What keeps the library's surface small (hidden names, a version script) and whole (no undefined
+# names, never unloaded: a callback of RCU's worker may still be running in it).
+AC_DEFUN([HARENA_LIBRARY_FLAGS],
+  [AX_APPEND_COMPILE_FLAGS([-fvisibility=hidden], [HIDDEN_CFLAGS], [-Werror])
+   AX_APPEND_LINK_FLAGS([-Wl,-z,nodelete], [LIB_LDFLAGS])
+   dnl A sanitizer's run-time library comes with the program: its names are undefined here.
+   AS_IF([test "x$enable_sanitizer" = xno], [AX_APPEND_LINK_FLAGS([-Wl,-z,defs], [LIB_LDFLAGS])])
+   AX_CHECK_LINK_FLAG([-Wl,--version-script=$srcdir/src/harena.map],
+     [have_version_script=yes], [have_version_script=no])
+   AM_CONDITIONAL([VERSION_SCRIPT], [test "x$have_version_script" = xyes])
+   AC_SUBST([HIDDEN_CFLAGS])
+   AC_SUBST([LIB_LDFLAGS])])
