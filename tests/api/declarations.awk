@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Reads public headers; prints "FILE:LINE NAME CONTRACT" for each declaration marked HARENA_API.
 # CONTRACT is "yes" if the comment right above, or above the first of a group of declarations
-# without an empty line in it, has "Thread:" and "Fails:". NAME is "?" if none was recognised.
+# without an empty line in it, has "Thread:" and "Fails:", "no" if not, "variable" for what is not
+# called. NAME is "?" if none was recognised.
 
-function finish(    name)
+function finish(    name, told)
 {
+    told = contract ~ /Thread:/ && contract ~ /Fails:/ ? "yes" : "no"
     gsub(/[A-Z][A-Z0-9_]+(\([^()]*\))?/, " ", declaration)
     if (match(declaration, /harena_[a-z0-9_]*[ \t]*\(/))
         name = substr(declaration, RSTART, RLENGTH - 1)
     else
-        for (name = ""; match(declaration, /harena[a-z0-9_]*/); declaration = substr(declaration, RSTART + RLENGTH))
+        for (told = "variable"; match(declaration, /harena_[a-z0-9_]*/); declaration = substr(declaration, RSTART + RLENGTH))
             name = substr(declaration, RSTART, RLENGTH)
     gsub(/[ \t]/, "", name)
-    print FILENAME ":" line, (name == "" ? "?" : name), (contract ~ /Thread:/ && contract ~ /Fails:/ ? "yes" : "no")
+    print FILENAME ":" line, (name == "" ? "?" : name), told
     declaration = ""
 }
 

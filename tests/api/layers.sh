@@ -14,7 +14,8 @@ ${AWK:-awk} '
         file = $0
         sub(/^[^<"]*/, "", file)
         quoted = file ~ /^"/
-        gsub(/^[<"]|[>"].*$/, "", file)
+        file = substr(file, 2)
+        sub(/[>"].*/, "", file)
         if (file ~ /^ck_/ && me != "src/ck") { print FILENAME ":" FNR ": ConcurrencyKit is included by src/ck.h alone"; bad = 1 }
         if (file ~ /^urcu/ && me != "src/rcu") { print FILENAME ":" FNR ": liburcu is included by src/rcu.h alone"; bad = 1 }
         if (file == "config.h" || (!quoted && file !~ /^harena[.\/]/))
