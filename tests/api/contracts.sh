@@ -12,5 +12,6 @@ ${AWK:-awk} -f "$top_srcdir/tests/api/declarations.awk" \
             for (name in at)
                 if (!(name in told)) { print at[name] ": " name " has no comment with \"Thread:\" and \"Fails:\" right above"; bad = 1 }
             if (!names) { print "no declaration found"; bad = 1 }
+            if (!bad) print names " declarations"
             exit bad
         }'

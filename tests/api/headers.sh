@@ -7,6 +7,7 @@ set -eu
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 result=0
+compiled=0
 
 # compile COMPILER STANDARD SUFFIX: the headers one by one.
 compile()
@@ -16,24 +17,31 @@ compile()
     for header in "$top_srcdir"/include/harena.h "$top_srcdir"/include/harena/*.h; do
         name=${header#"$top_srcdir"/include/}
         printf '#include <%s>\nextern int harena_test_unit;\n' "$name" >"$scratch/unit.$3"
+        compiled=$((compiled + 1))
         $1 "-std=$2" -Wall -Wextra -Wundef -Wshadow -Wpedantic -Werror -I"$top_srcdir/include" \
             -fsyntax-only "$scratch/unit.$3" || { echo "<$name> does not compile alone: $1 -std=$2"; result=1; }
     done
 }
 
-for compiler in ${CC:+"$CC"} gcc clang; do
-    test "$compiler" = "${done_c:-}" && continue
-    command -v "${compiler%% *}" >/dev/null || continue
-    compile "$compiler" c11 c
-    done_c=$compiler
-done
-for compiler in ${CXX:+"$CXX"} g++ clang++; do
-    test "$compiler" = "${done_cxx:-}" && continue
-    command -v "${compiler%% *}" >/dev/null || continue
-    compile "$compiler" c++17 cc
-    done_cxx=$compiler
-done
-test -n "${done_cxx:-}" || echo "no C++ compiler here: headers not compiled as C++"
+# for_each STANDARD SUFFIX COMPILER...: with each that is here, once.
+for_each()
+{
+    standard=$1
+    suffix=$2
+    shift 2
+    used=
+    for compiler in "$@"; do
+        case ",$used," in *",$compiler,"*) continue ;; esac
+        command -v "${compiler%% *}" >/dev/null || continue
+        compile "$compiler" "$standard" "$suffix"
+        used=$used${used:+,}$compiler
+    done
+    report="$report $standard: ${used:-no compiler};"
+}
+
+report=
+for_each c11 c "${CC:-cc}" gcc clang
+for_each c++17 cc "${CXX:-c++}" g++ clang++
 
 for header in "$top_srcdir"/include/harena.h "$top_srcdir"/include/harena/*.h; do
     # shellcheck disable=SC2086
@@ -42,4 +50,5 @@ for header in "$top_srcdir"/include/harena.h "$top_srcdir"/include/harena/*.h; d
         result=1
     fi
 done
+test $result -ne 0 || echo "$compiled compilations:${report%;}"
 exit $result

@@ -12,8 +12,11 @@ find Makefile.am src tests bench examples doc \( -name Makefile.am -o -name Make
 find tests bench examples -type f \( -name '*.c' -o -name '*.h' -o -name '*.cc' -o -name '*.sh' -o -name '*.awk' \) |
     sort | {
     result=0
+    files=0
     while read -r file; do
+        files=$((files + 1))
         grep -q -x -F -e "$file" -e "${file%.*}" "$words" || { echo "no makefile names $file"; result=1; }
     done
+    test $result -ne 0 || echo "$files files"
     exit $result
 }

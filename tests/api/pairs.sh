@@ -15,7 +15,8 @@ ${AWK:-awk} '
     FILENAME ~ /memory-order\.md$/ {
         if ($0 !~ /^\|/) { in_table = 0; next }
         cell = $0
-        gsub(/^\|[ \t`]*|[ \t`]*\|.*$/, "", cell)
+        sub(/^\|[ \t`]*/, "", cell)
+        sub(/[ \t`]*\|.*$/, "", cell)
         if (!in_table) in_table = cell == "Pair" ? 1 : -1
         else if (in_table == 1 && cell !~ /^:?-+:?$/) row[cell] = FILENAME ":" FNR
         next
@@ -51,8 +52,10 @@ ${AWK:-awk} '
         for (name in count) {
             if (count[name] < 2) { print where[name] ": PAIR " name " has one side only"; bad = 1 }
             if (!(name in row)) { print where[name] ": PAIR " name " has no row in doc/memory-order.md"; bad = 1 }
+            pairs++
         }
         for (name in row)
             if (!(name in count)) { print row[name] ": PAIR " name " stands nowhere in the code"; bad = 1 }
+        if (!bad) print pairs + 0 " pairs"
         exit bad
     }' doc/memory-order.md $sources

@@ -11,9 +11,12 @@ cd "$top_srcdir"
         -o -name '*.supp' -o -name Makefile.inc -o -name '*.[1-9]' \)
 } | {
     result=0
+    files=0
     while read -r file; do
+        files=$((files + 1))
         head -n 2 "$file" | grep -q 'SPDX-License-Identifier: BSD-2-Clause' ||
             { echo "$file: does not open with its SPDX line"; result=1; }
     done
+    test $result -ne 0 || echo "$files files"
     exit $result
 }

@@ -7,6 +7,7 @@ set -eu
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 result=0
+: >"$scratch/marked"
 
 shared=$top_builddir/.libs/libharena.so
 if test -e "$shared"; then
@@ -18,7 +19,9 @@ if test -e "$shared"; then
     comm -23 "$scratch/marked" "$scratch/exported" | sed 's/^/marked but not exported: /' >"$scratch/diff"
     comm -13 "$scratch/marked" "$scratch/exported" | sed 's/^/exported but not marked: /' >>"$scratch/diff"
     cat "$scratch/diff"
-    test -s "$scratch/marked" && test ! -s "$scratch/diff" || result=1
+    if test ! -s "$scratch/marked" || test -s "$scratch/diff"; then
+        result=1
+    fi
 fi
 
 static=$top_builddir/.libs/libharena.a
@@ -29,4 +32,5 @@ if test -e "$static"; then
 fi
 
 test -e "$shared" || test -e "$static" || { echo "no library in $top_builddir/.libs"; exit 1; }
+test $result -ne 0 || echo "$(wc -l <"$scratch/marked") names"
 exit $result
