@@ -5,6 +5,21 @@ dnl The project's own configure checks: they keep configure.ac an outline.
 # The machine is not one that Harena runs on.
 AC_DEFUN([HARENA_REFUSE], [AC_MSG_ERROR([Harena supports 64-bit Linux only: $1])])
 
+# HARENA_REFUSE_OTHER_SYSTEMS
+# Before a compiler is looked for: one that is told to make 32-bit code often cannot link any, which
+# AC_PROG_CC would report in a way that says nothing of Harena. Its preprocessor tells.
+AC_DEFUN([HARENA_REFUSE_OTHER_SYSTEMS],
+  [AC_REQUIRE([AC_CANONICAL_HOST])
+   AS_CASE([$host_os], [linux*], [], [HARENA_REFUSE([this is $host_os])])
+   AS_CASE([`echo harena __LP64__ | ${CC-cc} $CPPFLAGS $CFLAGS -E - 2>/dev/null`],
+     [*"harena __LP64__"*], [HARENA_REFUSE([${CC-cc} $CFLAGS makes 32-bit code])])])
+
+# HARENA_REFUSE_32_BITS
+# Once more, by the compiler that was found.
+AC_DEFUN([HARENA_REFUSE_32_BITS],
+  [AC_CHECK_SIZEOF([void *])
+   AS_IF([test "$ac_cv_sizeof_void_p" -ne 8], [HARENA_REFUSE([$CC $CFLAGS makes 32-bit code])])])
+
 # HARENA_NEED_MODULE(VARIABLE, PKG-CONFIG MODULE, DEBIAN PACKAGE, WHAT FOR)
 # Sets VARIABLE_CFLAGS and VARIABLE_LIBS, or stops and names the package.
 AC_DEFUN([HARENA_NEED_MODULE],
