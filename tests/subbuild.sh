@@ -8,11 +8,11 @@ set -eu
 name=$1
 shift
 cd "$builddir"
+mkdir -p "$name/build"
 if test -e "$srcdir/config.status"; then
     ${MAKE:-make} -s distdir distdir="$name/source"
     srcdir=$builddir/$name/source
 fi
-mkdir -p "$name/build"
 cd "$name/build"
 test -e config.status || "$srcdir/configure" --enable-tests --disable-static CC="$CC" CXX="$CXX" "$@"
 
