@@ -46,6 +46,16 @@ double bench_median(double *values, size_t count)
     return bench_spread(values, count).median;
 }
 
+double bench_undisturbed(double *values, size_t count)
+{
+    double limit = 2 * bench_median(values, count) + 100, sum = 0;
+    size_t kept = 0;
+
+    while (kept < count && values[kept] <= limit)
+        sum += values[kept++];
+    return sum / (double)kept;
+}
+
 /* ---- clock ---- */
 
 static double ns_per_tick = 1;
@@ -66,7 +76,7 @@ static uint64_t nanoseconds(void)
 
 static void calibrate(void)
 {
-    double costs[1001];
+    double costs[4001];
     uint64_t ticks, from = nanoseconds(), to;
     size_t i;
 
@@ -74,7 +84,7 @@ static void calibrate(void)
         ticks = bench_stamp();
         costs[i] = (double)(bench_stamp() - ticks);
     }
-    stamp_cost = bench_median(costs, sizeof costs / sizeof *costs);
+    stamp_cost = bench_undisturbed(costs, sizeof costs / sizeof *costs);
 
     from = nanoseconds();
     ticks = bench_stamp();

@@ -97,4 +97,9 @@ struct bench_spread {
 struct bench_spread bench_spread(double *values, size_t count);
 double bench_median(double *values, size_t count);
 
+/* The mean of `values` (ns) without those that something else interrupted: more than twice the
+ * median and 100 ns. A mean, because a clock may tick in steps of 10 ns: means see between them,
+ * medians do not. Sorts `values`. */
+double bench_undisturbed(double *values, size_t count);
+
 #endif

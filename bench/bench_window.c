@@ -19,7 +19,7 @@
 static const struct {
     size_t objects;
     unsigned rounds; /* per sample */
-} cases[] = {{100, 301}, {1000, 101}, {100000, 7}};
+} cases[] = {{100, 501}, {1000, 101}, {100000, 7}};
 
 #define WARM_UP_ROUNDS 3
 
@@ -315,7 +315,7 @@ struct result {
     double path, first, reset; /* ns: per object, per round, per round */
 };
 
-/* The median round of each thread, averaged over the threads; of reset, the one that resets. */
+/* The undisturbed rounds of each thread, averaged over the threads; of reset, thread 0's. */
 static struct result measure(struct sample *sample)
 {
     struct result result = {0, 0, 0};
@@ -325,12 +325,12 @@ static struct result measure(struct sample *sample)
     bench_team_run(sample->threads, run_rounds, sample);
     sample->contender->teardown(sample);
     for (i = 0; i < sample->threads; i++) {
-        result.path += bench_median(sample->thread[i].path, sample->rounds);
-        result.first += bench_median(sample->thread[i].first, sample->rounds);
+        result.path += bench_undisturbed(sample->thread[i].path, sample->rounds);
+        result.first += bench_undisturbed(sample->thread[i].first, sample->rounds);
     }
     result.path /= sample->threads * (double)sample->objects;
     result.first /= sample->threads;
-    result.reset = bench_median(sample->thread[0].reset, sample->rounds);
+    result.reset = bench_undisturbed(sample->thread[0].reset, sample->rounds);
     return result;
 }
 
