@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Races on one provider: chunks and runs handed out, put back by other threads, limited, trimmed. */
+#include "../support/provider.h"
+#include "../support/stamp.h"
+#include "../support/threads.h"
+#include <errno.h>
+#include <harena/arena.h>
+
+#define THREADS 8
+#define HELD    16 /* chunks that one thread holds at most */
+#define SLOTS   64 /* where threads exchange chunks */
+
+/* One word for each chunk of the region (4 GiB): who holds it. A region is one range of addresses,
+ * so no two of its chunks share a word. */
+#define REGION_CHUNKS 65536
+static _Atomic unsigned holder[REGION_CHUNKS];
+
+static struct {
+    harena_provider *provider;
+    _Atomic(void *) slots[SLOTS];
+    unsigned rounds;
+    size_t limit;
+    atomic_uint working, refused, events;
+} race;
+
+static void begin(size_t limit, unsigned rounds)
+{
+    memset(&race, 0, sizeof(race));
+    race.provider = test_provider(NULL, limit, 0);
+    race.limit = limit;
+    race.rounds = test_rounds(rounds);
+    atomic_store(&race.working, THREADS);
+}
+
+/* ---- whole chunks, stamped from end to end ---- */
+
+static _Atomic unsigned *holder_of(const void *chunk)
+{
+    return &holder[(uintptr_t)chunk / HARENA_CHUNK_SIZE % REGION_CHUNKS];
+}
+
+/* The stamp of a chunk is its address: whoever holds it can verify it. */
+static void take(void *chunk, unsigned thread)
+{
+    unsigned other = atomic_exchange(holder_of(chunk), thread + 1);
+
+    TEST_EXPECT_MSG(other == 0, "%p was handed to thread %u while thread %u had it", chunk, thread,
+                    other - 1);
+    TEST_EXPECT_MSG((uintptr_t)chunk % HARENA_CHUNK_SIZE == 0, "%p is no chunk", chunk);
+    TEST_EXPECT(harena_provider_owns(race.provider, chunk));
+    test_stamp_fill(chunk, HARENA_CHUNK_SIZE, (uintptr_t)chunk ^ thread);
+    *(uint64_t *)chunk = thread;
+}
+
+static void put(void *chunk)
+{
+    uint64_t thread = *(uint64_t *)chunk;
+    uint64_t *words = chunk;
+
+    TEST_EXPECT_MSG(thread < THREADS, "the first word of %p has changed", chunk);
+    test_stamp_fill(words, 8, (uintptr_t)chunk ^ thread);
+    TEST_EXPECT_MSG(test_stamp_intact(chunk, HARENA_CHUNK_SIZE, (uintptr_t)chunk ^ thread),
+                    "a byte of %p has changed", chunk);
+    TEST_EXPECT(atomic_exchange(holder_of(chunk), 0) != 0);
+    harena_chunk_put(race.provider, chunk);
+}
+
+static void *get(unsigned thread)
+{
+    void *chunk = harena_chunk_get(race.provider);
+
+    if (chunk != NULL) {
+        take(chunk, thread);
+    } else {
+        TEST_EXPECT_MSG(errno == ENOMEM && race.limit != 0, "get gives errno %d", errno);
+        atomic_fetch_add(&race.refused, 1);
+    }
+    return chunk;
+}
+
+/* Gets and puts at random; holds up to HELD. */
+static void get_and_put(void *ctx, unsigned index)
+{
+    test_rng rng = test_rng_for(index);
+    void *held[HELD];
+    unsigned count = 0, i, at;
+
+    (void)ctx;
+    for (i = 0; i < race.rounds && !test_failed(); i++) {
+        if (count < HELD && test_below(&rng, HELD) >= count) {
+            held[count] = get(index);
+            count += held[count] != NULL;
+        } else if (count > 0) {
+            at = (unsigned)test_below(&rng, count);
+            put(held[at]);
+            held[at] = held[--count];
+        }
+    }
+    while (count > 0)
+        put(held[--count]);
+    atomic_fetch_sub(&race.working, 1);
+}
+
+/* Gets, lays it down, and puts what another thread has laid down there. */
+static void get_and_pass_on(void *ctx, unsigned index)
+{
+    test_rng rng = test_rng_for(index);
+    unsigned i;
+    void *other;
+
+    (void)ctx;
+    for (i = 0; i < race.rounds && !test_failed(); i++) {
+        other = atomic_exchange_explicit(&race.slots[test_below(&rng, SLOTS)],
+                                         test_once_in(&rng, 3) ? NULL : get(index),
+                                         memory_order_acq_rel);
+        if (other != NULL)
+            put(other);
+    }
+    atomic_fetch_sub(&race.working, 1);
+}
+
+static void empty_slots(void)
+{
+    void *chunk;
+    unsigned i;
+
+    for (i = 0; i < SLOTS; i++)
+        if ((chunk = atomic_exchange(&race.slots[i], NULL)) != NULL)
+            put(chunk);
+}
+
+START_TEST(chunk_is_handed_to_one_thread_only)
+{
+    const test_role roles[] = {{get_and_put, THREADS}, {NULL, 0}};
+
+    begin(0, 1500);
+    test_team(roles, NULL);
+    test_provider_finish(race.provider);
+}
+END_TEST
+
+START_TEST(chunk_may_be_put_by_another_thread)
+{
+    const test_role roles[] = {{get_and_pass_on, THREADS}, {NULL, 0}};
+
+    begin(0, 1500);
+    test_team(roles, NULL);
+    empty_slots();
+    TEST_NO_FAILURE();
+    test_provider_finish(race.provider);
+}
+END_TEST
+
+/* ---- runs: private arenas beside the chunks ---- */
+
+/* Some objects of up to 5 MiB in an arena of the thread's own, stamped; then they go. */
+static void fill_runs(void *ctx, unsigned index)
+{
+    test_rng rng = test_rng_for(index);
+    harena_options options = HARENA_OPTIONS_INIT;
+    size_t sizes[8];
+    char *objects[8];
+    unsigned round, count, i;
+    harena *arena;
+
+    (void)ctx;
+    options.provider = race.provider;
+    options.retain_none = index % 2 == 0;
+    options.zero = index % 4 == 1;
+    arena = harena_create(&options);
+    TEST_EXPECT(arena != NULL);
+    for (round = 0; arena != NULL && round < race.rounds / 32 + 1 && !test_failed(); round++) {
+        for (count = 0, i = 0; i < test_between(&rng, 1, 8); i++) {
+            sizes[count] = (size_t)test_between(&rng, 1, test_once_in(&rng, 2) ? 300 : 100000)
+                           << test_below(&rng, 6);
+            if (test_once_in(&rng, 16))
+                sizes[count] = test_between(&rng, 2 * TEST_MIB, 5 * TEST_MIB);
+            objects[count] = test_once_in(&rng, 4) ? harena_alloc_zeroed(arena, sizes[count])
+                                                   : harena_alloc(arena, sizes[count]);
+            if (objects[count] == NULL) {
+                TEST_EXPECT_MSG(errno == ENOMEM && race.limit != 0, "errno %d", errno);
+                atomic_fetch_add(&race.refused, 1);
+                break;
+            }
+            if (options.zero)
+                TEST_EXPECT_MSG(test_all_zero(objects[count], sizes[count]),
+                                "%zu bytes are not zero", sizes[count]);
+            test_stamp_fill(objects[count], sizes[count], test_stamp(index, round * 8 + count));
+            count++;
+        }
+        for (i = 0; i < count; i++)
+            TEST_EXPECT_MSG(
+                test_stamp_intact(objects[i], sizes[i], test_stamp(index, round * 8 + i)),
+                "a byte of %zu has changed", sizes[i]);
+        if (test_once_in(&rng, 4)) {
+            harena_release(arena);
+            arena = harena_create(&options);
+            TEST_EXPECT(arena != NULL);
+        } else {
+            harena_reset(arena);
+        }
+    }
+    harena_release(arena);
+    atomic_fetch_sub(&race.working, 1);
+}
+
+START_TEST(runs_and_chunks_never_overlap)
+{
+    const test_role roles[] = {{get_and_put, THREADS / 2}, {fill_runs, THREADS / 2}, {NULL, 0}};
+
+    begin(0, 1200);
+    test_team(roles, NULL);
+    test_provider_finish(race.provider);
+}
+END_TEST
+
+/* ---- trim ---- */
+
+static void trim_until_done(void *ctx, unsigned index)
+{
+    test_rng rng = test_rng_for(index);
+
+    (void)ctx;
+    while (atomic_load(&race.working) > 0 && !test_failed()) {
+        (void)harena_provider_trim(race.provider,
+                                   test_once_in(&rng, 2) ? 0 : test_below(&rng, 8 * TEST_MIB));
+        sched_yield();
+    }
+}
+
+START_TEST(trim_under_fire_takes_free_memory_only)
+{
+    const test_role roles[] = {
+        {get_and_put, THREADS / 2}, {fill_runs, THREADS / 2}, {trim_until_done, 1}, {NULL, 0}};
+    harena_provider_stats stats;
+
+    begin(0, 800);
+    test_team(roles, NULL);
+    test_provider_balanced(race.provider);
+    (void)harena_provider_trim(race.provider, 0);
+    stats = test_stats(race.provider);
+    ck_assert_uint_eq(stats.committed, 0);
+    ck_assert_uint_eq(stats.commits, stats.purges);
+    test_provider_finish(race.provider);
+}
+END_TEST
+
+/* ---- limits ---- */
+
+static void watch_limit_until_done(void *ctx, unsigned index)
+{
+    harena_provider_stats stats;
+
+    (void)ctx;
+    (void)index;
+    while (atomic_load(&race.working) > 0 && !test_failed()) {
+        stats = test_stats(race.provider);
+        TEST_EXPECT_MSG(stats.committed <= race.limit && stats.peak <= race.limit,
+                        "%llu bytes are committed, at most %llu were, the limit is %zu",
+                        (unsigned long long)stats.committed, (unsigned long long)stats.peak,
+                        race.limit);
+        sched_yield();
+    }
+}
+
+static void note_event(void *ctx, const harena_event *event)
+{
+    (void)ctx;
+    TEST_EXPECT_MSG(event->kind == HARENA_EVENT_LIMIT, "event %d: %s", event->kind, event->text);
+    TEST_EXPECT(event->name != NULL && event->text != NULL);
+    atomic_fetch_add(&race.events, 1);
+}
+
+/* With nothing in use, a provider hands out exactly its limit. */
+static void expect_all_of_limit(void)
+{
+    size_t chunks = race.limit / HARENA_CHUNK_SIZE, i;
+    void **all = calloc(chunks, sizeof(*all));
+
+    ck_assert_ptr_nonnull(all);
+    for (i = 0; i < chunks; i++)
+        ck_assert_ptr_nonnull(all[i] = get(0));
+    errno = 0;
+    ck_assert_ptr_null(harena_chunk_get(race.provider));
+    ck_assert_int_eq(errno, ENOMEM);
+    ck_assert_uint_eq(test_stats(race.provider).committed, race.limit);
+    for (i = 0; i < chunks; i++)
+        put(all[i]);
+    free(all);
+    TEST_NO_FAILURE();
+}
+
+static void begin_limited(size_t limit, unsigned rounds)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+
+    begin(limit, rounds);
+    ck_assert_int_eq(harena_provider_destroy(race.provider), 0);
+    options.reserve = 4096 * TEST_MIB;
+    options.limit = limit;
+    options.on_event = note_event;
+    race.provider = harena_provider_create(&options);
+    ck_assert_ptr_nonnull(race.provider);
+}
+
+START_TEST(hard_limit_is_exact_under_fire)
+{
+    const test_role roles[] = {{get_and_put, THREADS}, {watch_limit_until_done, 1}, {NULL, 0}};
+
+    begin_limited(THREADS * HELD / 4 * HARENA_CHUNK_SIZE, 1500);
+    test_team(roles, NULL);
+    ck_assert_uint_gt(atomic_load(&race.refused), 0);
+    ck_assert_uint_gt(atomic_load(&race.events), 0);
+    expect_all_of_limit();
+    test_provider_finish(race.provider);
+}
+END_TEST
+
+START_TEST(hard_limit_is_exact_with_runs_and_trims)
+{
+    const test_role roles[] = {{get_and_put, THREADS / 2},
+                               {fill_runs, THREADS / 2},
+                               {watch_limit_until_done, 1},
+                               {trim_until_done, 1},
+                               {NULL, 0}};
+
+    begin_limited(6 * TEST_MIB, 1500);
+    test_team(roles, NULL);
+    ck_assert_uint_gt(atomic_load(&race.refused), 0);
+    expect_all_of_limit();
+    test_provider_finish(race.provider);
+}
+END_TEST
+
+/* Up and down between half of race.limit and all of it. */
+static void change_limit_until_done(void *ctx, unsigned index)
+{
+    test_rng rng = test_rng_for(index);
+
+    (void)ctx;
+    while (atomic_load(&race.working) > 0 && !test_failed()) {
+        TEST_EXPECT(harena_provider_set_limit(race.provider,
+                                              test_between(&rng, race.limit / 2, race.limit)) == 0);
+        sched_yield();
+    }
+}
+
+START_TEST(limit_may_change_under_fire)
+{
+    const test_role roles[] = {{get_and_put, THREADS},
+                               {change_limit_until_done, 2},
+                               {watch_limit_until_done, 1},
+                               {NULL, 0}};
+
+    begin_limited(THREADS * HELD / 4 * HARENA_CHUNK_SIZE, 1500);
+    test_team(roles, NULL);
+    ck_assert_int_eq(harena_provider_set_limit(race.provider, race.limit), 0);
+    expect_all_of_limit();
+    ck_assert_int_eq(harena_provider_set_limit(race.provider, 0), 0);
+    race.limit *= 2;
+    ck_assert_int_eq(harena_provider_set_limit(race.provider, race.limit), 0);
+    expect_all_of_limit();
+    test_provider_finish(race.provider);
+}
+END_TEST
+
+/* ---- the default provider, made by whoever comes first ---- */
+
+static _Atomic(harena_provider *) first_seen;
+
+static void ask_for_default(void *ctx, unsigned index)
+{
+    harena_provider *mine = harena_provider_default(), *none = NULL;
+
+    (void)ctx;
+    (void)index;
+    TEST_EXPECT(mine != NULL);
+    if (!atomic_compare_exchange_strong(&first_seen, &none, mine))
+        TEST_EXPECT_MSG(none == mine, "two default providers");
+    harena_chunk_put(NULL, harena_chunk_get(NULL));
+}
+
+START_TEST(default_provider_is_made_once)
+{
+    const test_role roles[] = {{ask_for_default, THREADS}, {NULL, 0}};
+
+    test_team(roles, NULL);
+    ck_assert_uint_eq(test_stats(NULL).in_use, 0);
+    ck_assert_int_eq(harena_provider_destroy(harena_provider_default()), -EINVAL);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("race_provider");
+    TCase *tests = test_case(suite, "chunks");
+
+    tcase_add_test(tests, default_provider_is_made_once);
+    tcase_add_test(tests, chunk_is_handed_to_one_thread_only);
+    tcase_add_test(tests, chunk_may_be_put_by_another_thread);
+    tests = test_case(suite, "runs");
+    tcase_add_test(tests, runs_and_chunks_never_overlap);
+    tests = test_case(suite, "trim");
+    tcase_add_test(tests, trim_under_fire_takes_free_memory_only);
+    tests = test_case(suite, "limit");
+    tcase_add_test(tests, hard_limit_is_exact_under_fire);
+    tcase_add_test(tests, hard_limit_is_exact_with_runs_and_trims);
+    tcase_add_test(tests, limit_may_change_under_fire);
+    return test_main(suite);
+}
