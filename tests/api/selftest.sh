@@ -42,6 +42,9 @@ planted contracts "a contract without Fails:" harena_planted
 printf '\nHARENA_API int\nharena_planted(int a,\n    int b);\n' >>include/harena/cdefs.h
 planted contracts "a function without a comment" harena_planted
 
+sed 's/rcu_flavor$/rcu_planted/' include/harena/provider.h >planted && mv planted include/harena/provider.h
+planted flavors "an initializer that forgets the flavour" "urcu_memb_flavor"
+
 echo 'size_t harena_planted(void);' >include/harena/planted.h
 planted headers "a header that needs another one first" 'planted.h.*c11'
 echo 'int harena_planted(int class);' >include/harena/planted.h
