@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Harena's umbrella header: everything that the library offers. */
+#ifndef HARENA_H
+#define HARENA_H
+#include <harena/provider.h>
+#include <harena/arena.h>
+#include <harena/shared.h>
+#include <harena/snapshot.h>
+#endif

@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a single-owner arena is made, emptied, released, asked. Layer 5. */
+#include "arena.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The caller's memory is used from a multiple of 16 to a multiple of 16. */
+enum { FIXED_SLACK = 2 * 16 };
+
+static __thread harena *current __attribute__((tls_model("initial-exec")));
+
+/* ---- create ---- */
+
+static bool valid(const harena_options *o)
+{
+    if (o->size != sizeof(*o))
+        return false;
+    if (o->alignment != 0 &&
+        (!hri_is_power_of_two(o->alignment) || o->alignment > HRI_ALIGNMENT_MAX))
+        return false;
+    if ((o->first == NULL) != (o->first_size == 0) || (o->retain_none && o->retain != 0))
+        return false;
+    return o->debug == NULL || o->debug[0] == '\0';
+}
+
+static void init(struct hri_arena *a, const harena_options *o)
+{
+    memset(a, 0, sizeof(*a));
+    a->window.ops = &hri_arena_ops;
+    a->alignment = hri_max(o->alignment, HRI_ALIGNMENT);
+    a->hidden = a->alignment > HRI_ALIGNMENT;
+    a->zero = o->zero;
+    a->limit = o->limit != 0 ? o->limit : UINT64_MAX;
+    a->window.cursor = a->opened = a->medium_opened = a->medium.cursor = HRI_NOWHERE;
+    hri_copy_name(a->name, o->name, "arena");
+}
+
+static void use_own_memory(struct hri_arena *a, char *from, char *end)
+{
+    a->own_memory = hri_align_pointer(from, HRI_ALIGNMENT);
+    a->own_end = a->own_memory;
+    if (end > a->own_memory)
+        a->own_end += hri_round_down((size_t)(end - a->own_memory), HRI_ALIGNMENT);
+    a->own_dirty = a->own_end;
+    a->held = (uint64_t)(a->own_end - a->own_memory);
+}
+
+harena *harena_create(const harena_options *options)
+{
+    static const harena_options defaults = HARENA_OPTIONS_INIT;
+    const harena_options *o = options != NULL ? options : &defaults;
+    harena_provider *p;
+    struct hri_arena *a;
+    int saved = errno;
+
+    if (!valid(o)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    p = hri_provider_or_default(o->provider);
+    if (p == NULL)
+        return NULL;
+    a = hri_slab_get(&p->slab, sizeof(*a));
+    if (a == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    init(a, o);
+    a->provider = p;
+    a->rcu = o->rcu != NULL ? o->rcu : p->rcu;
+    a->retain = o->retain_none ? 0 : hri_max(o->retain, HRI_CHUNK);
+    if (o->first != NULL)
+        use_own_memory(a, o->first, (char *)o->first + o->first_size);
+    if (o->initial != 0 && !hri_arena_take_initial(a, o->initial)) {
+        hri_slab_put(&p->slab, a, sizeof(*a));
+        return NULL;
+    }
+    hri_arena_close_windows(a);
+    hri_arena_open_first(a);
+    hri_fetch_add_relaxed(&p->live, 1); /* relaxed: a figure, asked when quiet */
+    errno = saved;
+    return &a->window;
+}
+
+size_t harena_fixed_overhead(void)
+{
+    return hri_round_up(sizeof(struct hri_arena), HRI_ALIGNMENT) + FIXED_SLACK;
+}
+
+harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *options)
+{
+    static const harena_options defaults = HARENA_OPTIONS_INIT;
+    const harena_options *o = options != NULL ? options : &defaults;
+    char *at = hri_align_pointer(memory, HRI_ALIGNMENT), *end = (char *)memory + bytes;
+    struct hri_arena *a;
+
+    if (memory == NULL || bytes > PTRDIFF_MAX || !valid(o) || o->provider != NULL ||
+        o->limit != 0 || o->initial != 0 || o->first != NULL || o->rcu != NULL ||
+        bytes < (size_t)(at - (char *)memory) + sizeof(*a)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    a = (struct hri_arena *)(void *)at;
+    init(a, o);
+    a->fixed = true;
+    use_own_memory(a, at + sizeof(*a), end);
+    hri_arena_close_windows(a);
+    hri_arena_open_first(a);
+    return &a->window;
+}
+
+/* ---- reset ---- */
+
+static void note_peak(struct hri_arena *a)
+{
+    uint64_t len = hri_arena_len(a);
+
+    if (len > hri_load_relaxed(&a->peak))
+        hri_store_relaxed(&a->peak, len);
+}
+
+static void put_extent(struct hri_arena *a, uint32_t chunk)
+{
+    uint32_t length = hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->length);
+
+    hri_counter_add(&a->held, -(uint64_t)length * HRI_CHUNK);
+    hri_counter_add(length == 1 ? &a->chunks : &a->runs, UINT64_MAX);
+    hri_run_put(a->provider, chunk);
+}
+
+/* Sorts a list of extents: up to *budget bytes are kept as spare, the rest is given back. */
+static void keep_or_put(struct hri_arena *a, uint32_t list, uint64_t *budget)
+{
+    while (list != 0) {
+        uint32_t chunk = list - 1;
+        struct hri_extent *extent = hri_provider_extent(a->provider, chunk);
+        uint32_t length = hri_load_relaxed(&extent->length);
+        uint64_t bytes = (uint64_t)length * HRI_CHUNK;
+        uint32_t *spares = length == 1 ? &a->spare_chunks : &a->spare_runs;
+
+        list = hri_load_relaxed(&extent->next);
+        if (chunk + 1 == a->initial) {
+            if (a->retain != 0)
+                continue; /* hri_arena_open_first finds it */
+            a->initial = 0;
+        }
+        if (bytes > *budget) {
+            put_extent(a, chunk);
+            continue;
+        }
+        *budget -= bytes;
+        hri_store_relaxed(&extent->next, *spares); /* relaxed: the owner's list */
+        *spares = chunk + 1;
+    }
+}
+
+/* Windows closed, `retain` bytes kept as spare, the rest given back. */
+static void empty(struct hri_arena *a, uint64_t retain)
+{
+    uint32_t used = a->extents, chunks = a->spare_chunks, runs = a->spare_runs;
+
+    hri_arena_close_windows(a);
+    hri_store_relaxed(&a->closed, 0);
+    a->extents = a->spare_chunks = a->spare_runs = 0;
+    if (a->fixed)
+        return;
+    keep_or_put(a, used, &retain);
+    keep_or_put(a, chunks, &retain);
+    keep_or_put(a, runs, &retain);
+}
+
+void harena_reset(harena *window)
+{
+    struct hri_arena *a;
+
+    if (window == NULL || !window->ops->own)
+        return;
+    a = hri_arena_of(window);
+    hri_cleanup_run(&a->cleanups);
+    note_peak(a);
+    empty(a, a->retain);
+    a->failed = false;
+    hri_counter_add(&a->resets, 1);
+    hri_arena_open_first(a);
+}
+
+/* ---- release ---- */
+
+/* Everything back; the record last. */
+static void release(struct hri_arena *a)
+{
+    harena_provider *p = a->provider;
+
+    hri_cleanup_run(&a->cleanups);
+    a->retain = 0;
+    empty(a, 0);
+    if (a->fixed)
+        return;
+    hri_slab_put(&p->slab, a, sizeof(*a));
+    hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
+}
+
+void harena_release(harena *window)
+{
+    if (window != NULL && window->ops->own)
+        release(hri_arena_of(window));
+}
+
+static void reclaim(struct hri_retired *item)
+{
+    release(HRI_CONTAINER(item, struct hri_arena, retired));
+}
+
+static bool has_cleanups(struct hri_retired *item)
+{
+    return HRI_CONTAINER(item, struct hri_arena, retired)->cleanups != NULL;
+}
+
+void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain)
+{
+    a->retired = (struct hri_retired){
+        .reclaim = reclaim,
+        .bytes = a->held,
+        .has_cleanups = has_cleanups,
+    };
+    hri_retire(domain, &a->retired, a->name);
+}
+
+void harena_release_rcu(harena *window)
+{
+    struct hri_domain *domain;
+    struct hri_arena *a;
+
+    if (window == NULL || !window->ops->own)
+        return;
+    a = hri_arena_of(window);
+    if (!hri_arena_can_retire(window)) {
+        if (a->provider != NULL)
+            hri_provider_event(
+                a->provider, HARENA_EVENT_MISUSE, 0, 0, a->name,
+                "harena_release_rcu: the arena holds the caller's memory; released now");
+        release(a);
+        return;
+    }
+    domain = hri_domain_get(a->provider, a->rcu);
+    if (domain != NULL)
+        hri_arena_retire(a, domain);
+    else
+        hri_provider_event(a->provider, HARENA_EVENT_OS_ERROR, ENOMEM, a->held, a->name,
+                           "harena_release_rcu: no record for the flavour; the arena stays");
+}
+
+/* ---- operations behind the window ---- */
+
+static void arena_fail(harena *window)
+{
+    struct hri_arena *a = hri_arena_of(window);
+
+    a->failed = true;
+    hri_counter_add(&a->failures, 1);
+}
+
+static void arena_moved_back(harena *window, char *from)
+{
+    struct hri_arena *a = hri_arena_of(window);
+    uint64_t len = hri_arena_len(a) + (uint64_t)(from - window->cursor);
+
+    if (len > hri_load_relaxed(&a->peak))
+        hri_store_relaxed(&a->peak, len);
+    if (a->hidden)
+        hri_store_relaxed(&window->limit, window->cursor);
+    if (a->zero)
+        memset(window->cursor, 0, (size_t)(from - window->cursor));
+    else if (from > a->dirty)
+        a->dirty = from;
+}
+
+static bool arena_zeroes(const harena *window)
+{
+    return hri_arena_of(window)->zero;
+}
+
+static int arena_on_release(harena *window, harena_cleanup_fn fn, void *ctx)
+{
+    struct hri_arena *a = hri_arena_of(window);
+    struct hri_cleanup *cleanup = harena_alloc(window, sizeof(*cleanup));
+
+    if (cleanup == NULL)
+        return -ENOMEM;
+    *cleanup = (struct hri_cleanup){a->cleanups, fn, ctx};
+    a->cleanups = cleanup;
+    return 0;
+}
+
+static bool arena_forget(harena *window, harena_cleanup_fn fn, void *ctx)
+{
+    return hri_cleanup_forget(&hri_arena_of(window)->cleanups, fn, ctx);
+}
+
+static bool list_contains(const struct hri_arena *a, uint32_t list, const void *any)
+{
+    for (; list != 0; list = hri_load_relaxed(&hri_provider_extent(a->provider, list - 1)->next))
+        if (hri_run_contains(a->provider, list - 1, any))
+            return true;
+    return false;
+}
+
+static bool arena_contains(const harena *window, const void *any)
+{
+    const struct hri_arena *a = hri_arena_of(window);
+    uintptr_t at = (uintptr_t)any;
+
+    if (a->own_memory != NULL && at >= (uintptr_t)a->own_memory && at < (uintptr_t)a->own_end)
+        return true;
+    if (a->fixed || !harena_provider_owns(a->provider, any))
+        return false;
+    return list_contains(a, a->extents, any) || list_contains(a, a->spare_chunks, any) ||
+           list_contains(a, a->spare_runs, any);
+}
+
+static bool arena_failed(const harena *window)
+{
+    return hri_arena_of(window)->failed;
+}
+
+static void arena_clear_failed(harena *window)
+{
+    hri_arena_of(window)->failed = false;
+}
+
+static void arena_stats(const harena *window, harena_stats *stats)
+{
+    const struct hri_arena *a = hri_arena_of(window);
+
+    stats->len = hri_arena_len(a);
+    stats->cap = hri_load_relaxed(&a->held);
+    stats->peak = hri_max(hri_load_relaxed(&a->peak), stats->len);
+    stats->chunks = hri_load_relaxed(&a->chunks);
+    stats->runs = hri_load_relaxed(&a->runs);
+    stats->resets = hri_load_relaxed(&a->resets);
+    stats->failures = hri_load_relaxed(&a->failures);
+}
+
+const struct harena_ops hri_arena_ops = {
+    .alloc = hri_arena_alloc,
+    .fail = arena_fail,
+    .moved_back = arena_moved_back,
+    .zeroes = arena_zeroes,
+    .on_release = arena_on_release,
+    .forget = arena_forget,
+    .contains = arena_contains,
+    .failed = arena_failed,
+    .clear_failed = arena_clear_failed,
+    .stats = arena_stats,
+    .own = true,
+};
+
+/* ---- the rest of the public surface ---- */
+
+int harena_on_release(harena *a, harena_cleanup_fn fn, void *ctx)
+{
+    if (a == NULL || fn == NULL)
+        return -EINVAL;
+    return a->ops->on_release(a, fn, ctx);
+}
+
+bool harena_forget(harena *a, harena_cleanup_fn fn, void *ctx)
+{
+    return a != NULL && a->ops->forget(a, fn, ctx);
+}
+
+bool harena_contains(const harena *a, const void *any)
+{
+    return a != NULL && a->ops->contains(a, any);
+}
+
+void harena_stats_get(const harena *a, harena_stats *stats)
+{
+    harena_stats all = {0};
+
+    if (stats == NULL || stats->size == 0)
+        return;
+    if (a != NULL)
+        a->ops->stats(a, &all);
+    all.size = stats->size;
+    memcpy(stats, &all, hri_min(stats->size, sizeof(all)));
+}
+
+static harena_stats stats_of(const harena *a)
+{
+    harena_stats stats = {.size = sizeof(stats)};
+
+    harena_stats_get(a, &stats);
+    return stats;
+}
+
+size_t harena_len(const harena *a)
+{
+    return stats_of(a).len;
+}
+
+size_t harena_cap(const harena *a)
+{
+    return stats_of(a).cap;
+}
+
+size_t harena_peak(const harena *a)
+{
+    return stats_of(a).peak;
+}
+
+bool harena_failed(const harena *a)
+{
+    return a == NULL || a->ops->failed(a);
+}
+
+void harena_clear_failed(harena *a)
+{
+    if (a != NULL)
+        a->ops->clear_failed(a);
+}
+
+harena *harena_current(void)
+{
+    return current;
+}
+
+harena *harena_current_set(harena *a)
+{
+    harena *before = current;
+
+    current = a;
+    return before;
+}

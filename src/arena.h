@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The record of a single-owner arena. Layer 5. */
+#ifndef HRI_ARENA_H
+#define HRI_ARENA_H
+#include "cleanup.h"
+#include "retire.h"
+#include "window.h"
+
+/* Where memory for objects of 2 to 128 KiB comes from: a second window, over runs. */
+struct hri_medium {
+    char *cursor, *end;
+    char *dirty;     /* bytes from here to end are zero */
+    uint32_t extent; /* index + 1 of its run; 0: none */
+    uint32_t length; /* chunks of the next run */
+};
+
+struct hri_arena {
+    harena window;   /* first: a harena * is a struct hri_arena * */
+    char *dirty;     /* bytes of the window from here to end are zero */
+    uint32_t extent; /* index + 1 of the window's chunk; 0: none, or the caller's memory */
+    bool hidden; /* the window's limit stays at its cursor: each allocation takes the slow path */
+    bool zero;
+    bool failed;
+    bool fixed; /* never grows; provider is NULL */
+
+    /* Extents are linked by their index + 1 in the provider's table; 0 ends a list. */
+    uint32_t extents;      /* all that is in use, newest first */
+    uint32_t spare_chunks; /* kept warm by a reset: single chunks */
+    uint32_t spare_runs;   /* kept warm by a reset: longer runs */
+    uint32_t initial;      /* the run of options.initial, kept open over resets; 0: none */
+    struct hri_medium medium;
+    struct hri_cleanup *cleanups;
+
+    /* Counters: written by the owner, read by anybody, relaxed. In bytes unless said otherwise. */
+    uint64_t closed; /* handed out in windows that are closed, and in runs of one object */
+    char *opened;    /* where the window's cursor stood when it was opened */
+    char *medium_opened;
+    uint64_t held; /* all extents, spare ones and the caller's memory too */
+    uint64_t peak;
+    uint64_t chunks, runs; /* held */
+    uint64_t resets, failures;
+
+    harena_provider *provider;
+    uint64_t limit;  /* of held; UINT64_MAX: none */
+    uint64_t retain; /* bytes that reset may keep warm */
+    size_t alignment;
+    char *own_memory; /* the caller's: `first`, or a fixed arena's; NULL: none */
+    char *own_end;
+    char *own_dirty; /* bytes of it from here on are zero */
+    const struct rcu_flavor_struct *rcu;
+    void *root;                         /* atomic; of the snapshot that has published the arena */
+    struct hri_domain *snapshot_domain; /* where it is retired to then */
+    struct hri_retired retired;
+    char name[HRI_NAME_SIZE];
+};
+
+extern const struct harena_ops hri_arena_ops;
+
+static inline struct hri_arena *hri_arena_of(const harena *a)
+{
+    return HRI_CONTAINER(a, struct hri_arena, window);
+}
+
+/* Whether `a` is an arena of its own, with memory that can outlive its owner's release. */
+static inline bool hri_arena_can_retire(const harena *a)
+{
+    return a != NULL && a->ops->own && hri_arena_of(a)->own_memory == NULL;
+}
+
+/* Retires an arena that nobody can find any more; its bytes count as deferred. */
+void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain);
+
+/* arena_alloc.c */
+void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed);
+
+/* Writes back what is known of dirty bytes and counts the window's bytes; it serves nothing any more. */
+void hri_arena_close_windows(struct hri_arena *a);
+
+/* Opens the window on what an empty arena holds: the caller's memory, the initial run, or a spare chunk. */
+void hri_arena_open_first(struct hri_arena *a);
+
+/* Takes the run of options.initial. False and errno: refused. */
+bool hri_arena_take_initial(struct hri_arena *a, size_t bytes);
+
+size_t hri_arena_len(const struct hri_arena *a);
+
+#endif

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Free bitmaps of 32 chunks a word, with two summaries. Layer 3.
+ *
+ * 1. A chunk is taken by whoever turns its bit from 0 to 1, with acquire, and put by turning it to 0, with release
+ *    (PAIR chunk-1): what the last holder wrote is ordered before what the next one writes. There is no list, so no
+ *    link can be stale and no value can come round again (no ABA): a bit says all there is to say.
+ * 2. No step waits for another thread. A failed attempt means that another one succeeded. A thread that dies in here
+ *    keeps at most what it has just taken.
+ * 3. The summaries are hints that may err on one side only. "May have a warm chunk" is cleared by who found none, who
+ *    then looks at the state again; a put changes the state and then looks at the summary. Both do so with
+ *    sequentially consistent operations, so at least one of the two sees the other (PAIR summary-1): no free chunk is
+ *    ever hidden for good. The same holds for "full" (PAIR summary-2).
+ * 4. A purge claims a block by turning "none taken" into "all taken" at once; until it ends nobody can take a chunk of
+ *    it, and nobody has one to put. */
+#include "blocks.h"
+
+enum {
+    RUN_TRIES = 64
+}; /* lost races after which a run is refused: a bound on the work, not on correctness */
+
+static inline uint32_t taken_of(uint64_t state)
+{
+    return (uint32_t)state;
+}
+
+static inline uint32_t warm_of(uint64_t state)
+{
+    return (uint32_t)(state >> 32);
+}
+
+static inline uint64_t taken_bits(uint32_t bits)
+{
+    return bits;
+}
+
+static inline uint64_t warm_bits(uint32_t bits)
+{
+    return (uint64_t)bits << 32;
+}
+
+static inline uint32_t low_bits(uint32_t n)
+{
+    return n >= 32 ? UINT32_MAX : (UINT32_C(1) << n) - 1;
+}
+
+static inline uint32_t lowest(uint32_t bits)
+{
+    return (uint32_t)__builtin_ctz(bits);
+}
+
+static inline uint64_t summary_bit(uint32_t block)
+{
+    return UINT64_C(1) << (block % 64);
+}
+
+/* ---- summaries ---- */
+
+static void note_warm(struct hri_blocks *b, uint32_t block)
+{
+    uint64_t *word = &b->warm_summary[block / 64];
+
+    if ((hri_load_seq_cst(word) & summary_bit(block)) ==
+        0) /* PAIR summary-1: after the state changed */
+        hri_fetch_or_seq_cst(word, summary_bit(block)); /* PAIR summary-1 */
+}
+
+/* The caller has seen no chunk of the block that is free and warm. */
+static void note_no_warm(struct hri_blocks *b, uint32_t block)
+{
+    uint64_t *word = &b->warm_summary[block / 64];
+    uint64_t state;
+
+    hri_fetch_and_seq_cst(word, ~summary_bit(block)); /* PAIR summary-1 */
+    state = hri_load_seq_cst(&b->table[block].state); /* PAIR summary-1: look again */
+    if ((~taken_of(state) & warm_of(state)) != 0)
+        hri_fetch_or_seq_cst(word, summary_bit(block)); /* PAIR summary-1 */
+}
+
+static void note_not_full(struct hri_blocks *b, uint32_t block)
+{
+    uint64_t *word = &b->full_summary[block / 64];
+
+    if ((hri_load_seq_cst(word) & summary_bit(block)) !=
+        0) /* PAIR summary-2: after the state changed */
+        hri_fetch_and_seq_cst(word, ~summary_bit(block)); /* PAIR summary-2 */
+}
+
+/* The caller has seen the block full. */
+static void note_full(struct hri_blocks *b, uint32_t block)
+{
+    uint64_t *word = &b->full_summary[block / 64];
+    uint64_t state;
+
+    hri_fetch_or_seq_cst(word, summary_bit(block));   /* PAIR summary-2 */
+    state = hri_load_seq_cst(&b->table[block].state); /* PAIR summary-2: look again */
+    if (taken_of(state) != UINT32_MAX)
+        hri_fetch_and_seq_cst(word, ~summary_bit(block)); /* PAIR summary-2 */
+}
+
+static void note_used(struct hri_blocks *b, uint32_t blocks)
+{
+    uint32_t seen = hri_load_relaxed(&b->used);
+
+    while (
+        seen < blocks &&
+        !hri_cas_relaxed(&b->used, &seen, blocks)) /* relaxed: a bound for scans, never lowered */
+        continue;
+}
+
+/* ---- one chunk ---- */
+
+/* Takes a warm chunk of this block. *raced: another thread was here at the same time. */
+static uint32_t take_warm_of(struct hri_blocks *b, uint32_t block, bool *raced)
+{
+    struct hri_block *at = &b->table[block];
+    uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided below */
+    uint32_t ready, bit;
+
+    while ((ready = ~taken_of(state) & warm_of(state)) != 0) {
+        bit = ready & -ready;
+        state = hri_fetch_or_acquire(&at->state,
+                                     taken_bits(bit)); /* PAIR chunk-1: released by the put */
+        if ((taken_of(state) & bit) != 0) {
+            *raced = true;
+            continue;
+        }
+        if (HRI_LIKELY((warm_of(state) & bit) != 0))
+            return block * HRI_BLOCK_CHUNKS + lowest(bit);
+        hri_blocks_put(b, block * HRI_BLOCK_CHUNKS + lowest(bit)); /* purged since it was seen */
+        state = hri_load_relaxed(&at->state);
+    }
+    return HRI_NO_CHUNK;
+}
+
+uint32_t hri_blocks_take_warm(struct hri_blocks *b, uint32_t *hint)
+{
+    uint32_t block = hri_load_relaxed(hint), used = hri_load_relaxed(&b->used), chunk;
+    bool raced = false;
+
+    chunk = take_warm_of(b, block, &raced);
+    if (HRI_LIKELY(chunk != HRI_NO_CHUNK && !raced))
+        return chunk;
+    if (chunk != HRI_NO_CHUNK) {
+        /* Two threads in one block: the next chunk comes from the next block, so that they part. */
+        hri_store_relaxed(hint, block + 1 < used ? block + 1 : 0);
+        return chunk;
+    }
+    for (uint32_t word = 0; word < (used + 63) / 64; word++) {
+        uint64_t bits = hri_load_relaxed(&b->warm_summary[word]); /* relaxed: a hint */
+
+        for (; bits != 0; bits &= bits - 1) {
+            block = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            chunk = take_warm_of(b, block, &raced);
+            if (chunk != HRI_NO_CHUNK) {
+                hri_store_relaxed(hint, block);
+                return chunk;
+            }
+            note_no_warm(b, block);
+        }
+    }
+    return HRI_NO_CHUNK;
+}
+
+/* Takes a chunk of this block that is not warm, lowest first. */
+static uint32_t take_cold_of(struct hri_blocks *b, uint32_t block)
+{
+    struct hri_block *at = &b->table[block];
+    uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
+    uint32_t cold, bit;
+
+    while ((cold = ~taken_of(state) & ~warm_of(state)) != 0) {
+        bit = cold & -cold;
+        /* PAIR chunk-1: released by the put, or by the purge that made it cold */
+        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bit) | warm_bits(bit)))
+            return block * HRI_BLOCK_CHUNKS + lowest(bit);
+    }
+    return HRI_NO_CHUNK;
+}
+
+uint32_t hri_blocks_take_cold(struct hri_blocks *b, uint32_t *hint)
+{
+    uint32_t block = hri_load_relaxed(hint), chunk = take_cold_of(b, block), used;
+
+    if (chunk != HRI_NO_CHUNK) {
+        note_used(b, block + 1);
+        return chunk;
+    }
+    for (uint32_t word = 0; word < (b->count + 63) / 64; word++) {
+        uint64_t bits = ~hri_load_relaxed(&b->full_summary[word]); /* relaxed: a hint */
+
+        for (; bits != 0; bits &= bits - 1) {
+            block = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            if (block >= b->count)
+                return HRI_NO_CHUNK;
+            used = hri_load_relaxed(&b->used);
+            chunk = take_cold_of(b, block);
+            if (chunk != HRI_NO_CHUNK) {
+                if (block >= used)
+                    note_used(b, block + 1);
+                hri_store_relaxed(hint, block);
+                return chunk;
+            }
+            if (taken_of(hri_load_relaxed(&b->table[block].state)) == UINT32_MAX)
+                note_full(b, block);
+        }
+    }
+    return HRI_NO_CHUNK;
+}
+
+bool hri_blocks_take_this(struct hri_blocks *b, uint32_t chunk)
+{
+    struct hri_block *at = &b->table[chunk / HRI_BLOCK_CHUNKS];
+    uint32_t bit = UINT32_C(1) << (chunk % HRI_BLOCK_CHUNKS);
+    uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
+
+    while ((taken_of(state) & bit) == 0 && (warm_of(state) & bit) != 0)
+        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bit))) /* PAIR chunk-1 */
+            return true;
+    return false;
+}
+
+/* Clears taken and, if asked, warm bits of one block. */
+static uint32_t put_bits(struct hri_blocks *b, uint32_t block, uint32_t bits, bool cold)
+{
+    uint64_t clear = taken_bits(bits) | (cold ? warm_bits(bits) : 0);
+    /* PAIR chunk-1: acquired by the next take. Sequentially consistent for the summaries (PAIR summary-1). */
+    uint64_t state = hri_fetch_and_seq_cst(&b->table[block].state, ~clear);
+
+    if ((warm_of(state & ~clear) & bits) != 0)
+        note_warm(b, block);
+    if (taken_of(state) == UINT32_MAX)
+        note_not_full(b, block);
+    return taken_of(state) & bits;
+}
+
+bool hri_blocks_put(struct hri_blocks *b, uint32_t chunk)
+{
+    return put_bits(b, chunk / HRI_BLOCK_CHUNKS, UINT32_C(1) << (chunk % HRI_BLOCK_CHUNKS),
+                    false) != 0;
+}
+
+void hri_blocks_put_cold(struct hri_blocks *b, uint32_t chunk)
+{
+    put_bits(b, chunk / HRI_BLOCK_CHUNKS, UINT32_C(1) << (chunk % HRI_BLOCK_CHUNKS), true);
+}
+
+/* ---- runs ---- */
+
+/* The bits of a run that starts at `chunk`, block after block: those of the block, and on to the next. */
+static uint32_t run_bits(uint32_t *chunk, uint32_t *length)
+{
+    uint32_t first = *chunk % HRI_BLOCK_CHUNKS, room = HRI_BLOCK_CHUNKS - first;
+    uint32_t n = *length < room ? *length : room;
+
+    *chunk += n;
+    *length -= n;
+    return low_bits(n) << first;
+}
+
+/* Bits at which `length` set bits begin. */
+static uint32_t run_starts(uint32_t bits, uint32_t length)
+{
+    for (uint32_t have = 1; have < length;) {
+        uint32_t step = have < length - have ? have : length - have;
+
+        bits &= bits >> step;
+        have += step;
+    }
+    return bits;
+}
+
+static bool take_bits(struct hri_blocks *b, uint32_t block, uint32_t bits, uint64_t *cold)
+{
+    struct hri_block *at = &b->table[block];
+    uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
+
+    while ((taken_of(state) & bits) == 0) {
+        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bits))) { /* PAIR chunk-1 */
+            *cold += (uint64_t)__builtin_popcount(bits & ~warm_of(state));
+            return true;
+        }
+    }
+    return false;
+}
+
+void hri_blocks_untake(struct hri_blocks *b, uint32_t chunk, uint32_t length)
+{
+    while (length != 0) {
+        uint32_t block = chunk / HRI_BLOCK_CHUNKS;
+
+        put_bits(b, block, run_bits(&chunk, &length), false);
+    }
+}
+
+void hri_blocks_warm(struct hri_blocks *b, uint32_t chunk, uint32_t length)
+{
+    while (length != 0) {
+        uint32_t block = chunk / HRI_BLOCK_CHUNKS;
+
+        /* Relaxed: the holder alone reads these bits until the put, which releases. */
+        hri_fetch_or_relaxed(&b->table[block].state, warm_bits(run_bits(&chunk, &length)));
+    }
+}
+
+/* Takes the chunks of a run one block at a time; what was taken is given back when one is missing. */
+static bool take_run_at(struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t *cold)
+{
+    uint32_t at = chunk, left = length;
+
+    *cold = 0;
+    note_used(b, (chunk + length + HRI_BLOCK_CHUNKS - 1) / HRI_BLOCK_CHUNKS);
+    while (left != 0) {
+        uint32_t block = at / HRI_BLOCK_CHUNKS, before = at;
+
+        if (!take_bits(b, block, run_bits(&at, &left), cold)) {
+            hri_blocks_untake(b, chunk, before - chunk);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A look without taking: whether the run is free, and how many of its chunks are cold. */
+static bool look_at_run(const struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t *cold)
+{
+    *cold = 0;
+    while (length != 0) {
+        uint64_t state =
+            hri_load_relaxed(&b->table[chunk / HRI_BLOCK_CHUNKS].state); /* relaxed: a guess */
+        uint32_t bits = run_bits(&chunk, &length);
+
+        if ((taken_of(state) & bits) != 0)
+            return false;
+        *cold += (uint64_t)__builtin_popcount(bits & ~warm_of(state));
+    }
+    return true;
+}
+
+/* Where a run of up to 32 chunks may begin in this block, warm ones first. */
+static uint32_t short_run_in(const struct hri_blocks *b, uint32_t block, uint32_t length,
+                             bool warm_only)
+{
+    uint64_t state = hri_load_relaxed(&b->table[block].state); /* relaxed: a guess */
+    uint32_t starts =
+        run_starts(warm_only ? ~taken_of(state) & warm_of(state) : ~taken_of(state), length);
+
+    return starts == 0 ? HRI_NO_CHUNK : block * HRI_BLOCK_CHUNKS + lowest(starts);
+}
+
+static uint32_t take_short_run(struct hri_blocks *b, uint32_t length, uint64_t budget,
+                               bool warm_only, uint64_t *cold, bool *over_budget)
+{
+    uint32_t used = hri_load_relaxed(&b->used), chunk;
+    uint32_t last = warm_only || used == b->count ? used : used + 1;
+    int tries = 0;
+
+    for (uint32_t block = 0; block < last && tries < RUN_TRIES; block++) {
+        while (tries < RUN_TRIES &&
+               (chunk = short_run_in(b, block, length, warm_only)) != HRI_NO_CHUNK) {
+            if (!look_at_run(b, chunk, length, cold)) {
+                tries++;
+                continue;
+            }
+            if (*cold > budget) {
+                *over_budget = true;
+                break;
+            }
+            if (take_run_at(b, chunk, length, cold))
+                return chunk;
+            tries++;
+        }
+    }
+    return HRI_NO_CHUNK;
+}
+
+static uint32_t take_long_run(struct hri_blocks *b, uint32_t length, uint64_t budget,
+                              uint64_t *cold, bool *over_budget)
+{
+    uint32_t spans = (length + HRI_BLOCK_CHUNKS - 1) / HRI_BLOCK_CHUNKS, used;
+    int tries = 0;
+
+    if (spans > b->count)
+        return HRI_NO_CHUNK;
+    for (uint32_t block = 0; block <= b->count - spans && tries < RUN_TRIES; block++) {
+        used = hri_load_relaxed(&b->used);
+        if (block > used)
+            break; /* what begins at the first unused block is free: nothing better comes later */
+        if (!look_at_run(b, block * HRI_BLOCK_CHUNKS, length, cold))
+            continue;
+        if (*cold > budget) {
+            *over_budget = true;
+            continue;
+        }
+        if (take_run_at(b, block * HRI_BLOCK_CHUNKS, length, cold))
+            return block * HRI_BLOCK_CHUNKS;
+        tries++;
+    }
+    return HRI_NO_CHUNK;
+}
+
+uint32_t hri_blocks_take_run(struct hri_blocks *b, uint32_t length, uint64_t budget, uint64_t *cold,
+                             bool *over_budget)
+{
+    uint32_t chunk;
+
+    *over_budget = false;
+    if (length > HRI_BLOCK_CHUNKS)
+        return take_long_run(b, length, budget, cold, over_budget);
+    chunk = take_short_run(b, length, 0, true, cold, over_budget);
+    if (chunk != HRI_NO_CHUNK)
+        return chunk;
+    return take_short_run(b, length, budget, false, cold, over_budget);
+}
+
+/* ---- purge ---- */
+
+bool hri_blocks_claim(struct hri_blocks *b, uint32_t block, uint64_t *state)
+{
+    struct hri_block *at = &b->table[block];
+
+    *state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
+    while (taken_of(*state) == 0 && warm_of(*state) != 0)
+        if (hri_cas_acquire(&at->state, state, *state | HRI_TAKEN_ALL)) /* PAIR chunk-1 */
+            return true;
+    return false;
+}
+
+void hri_blocks_purged(struct hri_blocks *b, uint32_t block)
+{
+    put_bits(b, block, UINT32_MAX, true);
+}
+
+void hri_blocks_unpurged(struct hri_blocks *b, uint32_t block)
+{
+    put_bits(b, block, UINT32_MAX, false);
+}
+
+/* ---- sums ---- */
+
+void hri_blocks_count(const struct hri_blocks *b, uint64_t *taken, uint64_t *free_warm)
+{
+    uint32_t used = hri_load_relaxed(&b->used);
+
+    *taken = *free_warm = 0;
+    for (uint32_t block = 0; block < used; block++) {
+        uint64_t state = hri_load_relaxed(&b->table[block].state); /* relaxed: a figure */
+
+        *taken += (uint64_t)__builtin_popcount(taken_of(state));
+        *free_warm += (uint64_t)__builtin_popcount(~taken_of(state) & warm_of(state));
+    }
+}

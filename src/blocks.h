@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of 2 MiB blocks: which of their 32 chunks are taken, which hold memory. Layer 3.
+ *
+ * A block's state is one 64-bit word: bit c (0 to 31) says that chunk c is taken, bit 32 + c that it is warm (holds
+ * memory). All zero: free, never used. Chunks are named by their index in the region. */
+#ifndef HRI_BLOCKS_H
+#define HRI_BLOCKS_H
+#include "atomics.h"
+
+#define HRI_CHUNK        ((size_t)65536)
+#define HRI_BLOCK        ((size_t)2 << 20)
+#define HRI_BLOCK_CHUNKS 32u
+#define HRI_TAKEN_ALL    UINT64_C(0x00000000ffffffff)
+#define HRI_NO_CHUNK     UINT32_MAX
+
+/* What the table keeps of a chunk, or of a run under its first chunk; written by who holds it. */
+struct hri_extent {
+    uint32_t next;   /* atomic; the holder's list: index + 1 of the next extent, 0: last */
+    uint32_t length; /* atomic; chunks */
+    uint64_t dirty;  /* bytes from the start that may not be zero; the rest is */
+};
+
+struct hri_block {
+    uint64_t state;     /* atomic */
+    uint32_t committed; /* atomic; 1: the OS has been asked to make the block usable */
+    struct hri_extent extents[HRI_BLOCK_CHUNKS] HRI_ALIGNED;
+} HRI_ALIGNED;
+
+struct hri_blocks {
+    struct hri_block *table;
+    uint32_t count; /* blocks of the region */
+    uint64_t *
+        warm_summary; /* atomic bits; 0: the block has no chunk that is free and warm; 1: it may have */
+    uint64_t *full_summary;    /* atomic bits; 1: the block has no free chunk; 0: it may have */
+    uint32_t used HRI_ALIGNED; /* atomic; blocks from here on have never been used */
+};
+
+static inline struct hri_extent *hri_extent(const struct hri_blocks *blocks, uint32_t chunk)
+{
+    return &blocks->table[chunk / HRI_BLOCK_CHUNKS].extents[chunk % HRI_BLOCK_CHUNKS];
+}
+
+/* Takes a chunk that is free and warm, first from block *hint, which is where the next one will be looked for.
+ * HRI_NO_CHUNK: there is none, or others were faster. */
+uint32_t hri_blocks_take_warm(struct hri_blocks *blocks, uint32_t *hint);
+
+/* Takes a free chunk that is not warm, and makes it so; the caller has charged it. HRI_NO_CHUNK: the region is full. */
+uint32_t hri_blocks_take_cold(struct hri_blocks *blocks, uint32_t *hint);
+
+/* Takes `length` adjacent chunks; *cold is how many of them are not warm, which the caller charges and then marks with
+ * hri_blocks_warm, or gives back with hri_blocks_untake. At most `budget` cold ones. HRI_NO_CHUNK: none found;
+ * *over_budget: some were, but with more cold ones. */
+uint32_t hri_blocks_take_run(struct hri_blocks *blocks, uint32_t length, uint64_t budget,
+                             uint64_t *cold, bool *over_budget);
+void hri_blocks_warm(struct hri_blocks *blocks, uint32_t chunk, uint32_t length);
+void hri_blocks_untake(struct hri_blocks *blocks, uint32_t chunk, uint32_t length);
+
+/* Marks a chunk cold and free that the caller holds; *warm bits lost are the caller's to refund. */
+void hri_blocks_put_cold(struct hri_blocks *blocks, uint32_t chunk);
+
+/* Frees a chunk. False: it was free already; nothing has changed. */
+bool hri_blocks_put(struct hri_blocks *blocks, uint32_t chunk);
+
+/* Claims a whole block of which no chunk is taken and some are warm, for a purge. False: it is not so. *state is the
+ * block's state before. hri_blocks_purged ends the claim with nothing warm, hri_blocks_unpurged with what was. */
+bool hri_blocks_claim(struct hri_blocks *blocks, uint32_t block, uint64_t *state);
+void hri_blocks_purged(struct hri_blocks *blocks, uint32_t block);
+void hri_blocks_unpurged(struct hri_blocks *blocks, uint32_t block);
+
+/* Takes one particular chunk if it is free and warm. */
+bool hri_blocks_take_this(struct hri_blocks *blocks, uint32_t chunk);
+
+/* Sums, in chunks, over all blocks ever used; exact when nobody takes or puts. */
+void hri_blocks_count(const struct hri_blocks *blocks, uint64_t *taken, uint64_t *free_warm);
+
+#endif

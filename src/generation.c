@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a generation comes, goes, is asked. Layer 6.
+ *
+ * Its record lies in the slab, so whoever asks for figures of a generation that has been reclaimed meanwhile reads a
+ * generation's record, old or new: all counters are written with relaxed atomics for that reason. */
+#include "generation.h"
+
+#include "thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { FIRST_LEASE = 512 }; /* bytes; a multiple of a cache line */
+
+/* A generation that holds nothing: one lane that no thread may have, and the window behind it. */
+#define NOTHING(state_, g)                                                                         \
+    {                                                                                              \
+        .view = {0, 0}, .state = (state_), .slow = 2, .name = "none", .alignment = HRI_ALIGNMENT,  \
+        .limit = UINT64_MAX, .lanes = {                                                            \
+            NO_LANE(g),                                                                            \
+            NO_LANE(g)                                                                             \
+        }                                                                                          \
+    }
+#define NO_LANE(g)                                                                                 \
+    {                                                                                              \
+        .window = {HRI_NOWHERE, HRI_NOWHERE, &hri_lane_ops, HRI_NOWHERE}, .generation = &(g),      \
+        .owner = HRI_THREAD_NOBODY                                                                 \
+    }
+
+static struct hri_generation empty = NOTHING(HRI_EMPTY, empty);
+static struct hri_generation closed = NOTHING(HRI_CLOSED, closed);
+static struct hri_generation no_memory = NOTHING(HRI_NO_MEMORY, no_memory);
+
+harena_view *const hri_view_empty = &empty.view, *const hri_view_closed = &closed.view,
+                   *const hri_view_no_memory = &no_memory.view;
+
+static size_t record_size(uint32_t lanes)
+{
+    return sizeof(struct hri_generation) + (lanes + 1) * sizeof(struct harena_lane);
+}
+
+static void init_lane(struct harena_lane *lane, struct hri_generation *g, uint32_t owner)
+{
+    lane->window.ops = &hri_lane_ops;
+    lane->generation = g;
+    lane->lease = FIRST_LEASE;
+    hri_store_relaxed(&lane->window.cursor, HRI_NOWHERE); /* relaxed: figures of a reused record */
+    hri_store_relaxed(&lane->window.limit, HRI_NOWHERE);
+    hri_store_relaxed(&lane->window.end, HRI_NOWHERE);
+    hri_store_relaxed(&lane->leased, 0);
+    hri_store_relaxed(&lane->owner, owner);
+    hri_store_relaxed(&lane->chunks, 0);
+    hri_store_relaxed(&lane->chunk_count, 0);
+}
+
+struct hri_generation *hri_generation_create(const struct hri_generation_options *o)
+{
+    struct hri_generation *g = hri_slab_get(&o->provider->slab, record_size(o->lanes));
+
+    if (g == NULL)
+        return NULL;
+    hri_store_relaxed(&g->view.lane_mask, o->lanes - 1);
+    g->view.lane_colour = o->colour;
+    g->state = HRI_LIVE;
+    g->slow = o->no_lanes ? 2 : o->alignment > HRI_ALIGNMENT;
+    g->provider = o->provider;
+    g->name = o->name;
+    g->alignment = o->alignment;
+    g->limit = o->limit;
+    g->zero = o->zero;
+    hri_store_relaxed(&g->root, NULL);
+    g->cleanups = NULL;
+    hri_store_relaxed(&g->bump, 0);
+    hri_store_relaxed(&g->charged, 0);
+    hri_store_relaxed(&g->shared_chunks, 0);
+    hri_store_relaxed(&g->claimed, 0);
+    hri_store_relaxed(&g->run_bytes, 0);
+    hri_store_relaxed(&g->runs, 0);
+    hri_store_relaxed(&g->run_list, 0);
+    hri_store_relaxed(&g->failed, 0);
+    hri_store_relaxed(&g->failures, 0);
+    for (uint32_t i = 0; i <= o->lanes; i++)
+        init_lane(&g->lanes[i], g,
+                  i == o->lanes || o->no_lanes ? HRI_THREAD_NOBODY : HRI_THREAD_FREE);
+    return g;
+}
+
+/* ---- lists of chunks and runs ---- */
+
+static void put_list(harena_provider *p, uint32_t list)
+{
+    while (list != 0) {
+        struct hri_extent *extent = hri_provider_extent(p, list - 1);
+        uint32_t next = hri_load_relaxed(&extent->next);
+
+        extent->dirty = hri_load_relaxed(&extent->length) * HRI_CHUNK;
+        hri_run_put(p, list - 1);
+        list = next;
+    }
+}
+
+void hri_generation_destroy(struct hri_generation *g)
+{
+    harena_provider *p = g->provider;
+    uint32_t lanes = g->view.lane_mask + 1;
+    struct hri_cleanup *cleanups;
+
+    cleanups = hri_exchange_acq_rel(&g->cleanups,
+                                    NULL); /* PAIR cleanup-1: what other threads registered */
+    hri_cleanup_run(&cleanups);
+    put_list(p, (uint32_t)(hri_load_acquire(&g->bump) >> 32)); /* PAIR bump-1 */
+    put_list(p, hri_load_acquire(&g->run_list));               /* PAIR runs-1 */
+    for (uint32_t i = 0; i < lanes; i++)
+        put_list(p, hri_load_acquire(&g->lanes[i].chunks)); /* PAIR lane-1 */
+    hri_slab_put(&p->slab, g, record_size(lanes));
+}
+
+static bool list_contains(const harena_provider *p, uint32_t list, const void *any)
+{
+    for (; list != 0; list = hri_load_relaxed(&hri_provider_extent(p, list - 1)->next))
+        if (hri_run_contains(p, list - 1, any))
+            return true;
+    return false;
+}
+
+bool hri_generation_contains(const struct hri_generation *g, const void *any)
+{
+    const harena_provider *p = g->provider;
+
+    if (g->state != HRI_LIVE || !harena_provider_owns(p, any))
+        return false;
+    if (list_contains(p, (uint32_t)(hri_load_acquire(&g->bump) >> 32), any) || /* PAIR bump-1 */
+        list_contains(p, hri_load_acquire(&g->run_list), any))                 /* PAIR runs-1 */
+        return true;
+    for (uint32_t i = 0; i <= g->view.lane_mask; i++)
+        if (list_contains(p, hri_load_acquire(&g->lanes[i].chunks), any)) /* PAIR lane-1 */
+            return true;
+    return false;
+}
+
+/* ---- figures: relaxed all over ---- */
+
+static uint64_t own_chunks(const struct hri_generation *g)
+{
+    uint32_t mask = hri_load_relaxed(&g->view.lane_mask);
+    uint64_t chunks = 0;
+
+    for (uint32_t i = 0; i <= mask; i++)
+        chunks += hri_load_relaxed(&g->lanes[i].chunk_count);
+    return chunks;
+}
+
+uint64_t hri_generation_held(const struct hri_generation *g)
+{
+    return (own_chunks(g) + hri_load_relaxed(&g->shared_chunks)) * HRI_CHUNK +
+           hri_load_relaxed(&g->run_bytes);
+}
+
+uint64_t hri_generation_len(const struct hri_generation *g)
+{
+    uint32_t mask = hri_load_relaxed(&g->view.lane_mask);
+    uint64_t len = hri_load_relaxed(&g->claimed);
+
+    for (uint32_t i = 0; i <= mask; i++) {
+        harena_stats lane = {0};
+
+        hri_lane_ops.stats(&g->lanes[i].window, &lane);
+        len += lane.len;
+    }
+    return len;
+}
+
+void hri_generation_stats(const struct hri_generation *g, harena_stats *stats)
+{
+    stats->len = hri_generation_len(g);
+    stats->cap = hri_generation_held(g);
+    stats->chunks = own_chunks(g) + hri_load_relaxed(&g->shared_chunks);
+    stats->runs = hri_load_relaxed(&g->runs);
+    stats->failures = hri_load_relaxed(&g->failures);
+}
+
+/* ---- failure and cleanups ---- */
+
+void *hri_generation_fail(struct hri_generation *g, int error)
+{
+    if (g->state == HRI_LIVE) {
+        hri_store_relaxed(&g->failed, 1); /* relaxed: figures */
+        hri_fetch_add_relaxed(&g->failures, 1);
+    }
+    errno = error;
+    return NULL;
+}
+
+int hri_generation_on_release(struct hri_generation *g, harena_cleanup_fn fn, void *ctx)
+{
+    struct hri_cleanup *cleanup;
+    int saved = errno;
+
+    if (g->state == HRI_CLOSED)
+        return -ESHUTDOWN;
+    cleanup = hri_generation_alloc(g, sizeof(*cleanup), HRI_ALIGNMENT, false);
+    if (cleanup == NULL) {
+        errno = saved;
+        return -ENOMEM;
+    }
+    cleanup->fn = fn;
+    cleanup->ctx = ctx;
+    cleanup->next = hri_load_relaxed(&g->cleanups);
+    while (!hri_cas_release(&g->cleanups, &cleanup->next, cleanup)) /* PAIR cleanup-1 */
+        continue;
+    return 0;
+}

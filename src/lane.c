@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lanes: one thread's window inside one generation. Layer 6.
+ *
+ * A lane is claimed once, by CAS of its owner from free to the thread's word, and belongs to that word for as long as
+ * the generation lives. Nothing needs to be ordered by the claim: the lane was written before the generation was
+ * installed (PAIR generation-1), and a thread that gets the word of one that has ended acquired what that one left
+ * (PAIR stack-1). Only the owner writes a lane; others read its counters.
+ *
+ * Leases begin small and double, so that a quiet thread wastes little; a busy one ends with chunks of its own, linked in
+ * its lane without any read-modify-write, and meets nobody. */
+#include "generation.h"
+#include "thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    PROBES = 4,    /* lanes that a thread looks at */
+    DIRECT = 2048, /* from here on an object that does not fit leaves the window as it is */
+};
+
+static struct harena_lane *lane_of(const harena *window)
+{
+    return HRI_CONTAINER(window, struct harena_lane, window);
+}
+
+static struct hri_generation *generation_of(const harena *window)
+{
+    return lane_of(window)->generation;
+}
+
+struct harena_lane *hri_lane_find(struct hri_generation *g)
+{
+    uint32_t word = hri_thread_word(), mask = g->view.lane_mask;
+
+    if (word == HRI_THREAD_GONE || g->slow == 2)
+        return NULL;
+    for (uint32_t probe = 0; probe < PROBES && probe <= mask; probe++) {
+        struct harena_lane *lane = &g->lanes[(word + g->view.lane_colour + probe) & mask];
+        uint32_t owner = hri_load_relaxed(&lane->owner); /* relaxed: see above */
+
+        if (owner == HRI_THREAD_FREE && hri_cas_relaxed(&lane->owner, &owner, word))
+            return lane;
+        if (owner == word)
+            return lane;
+    }
+    return NULL;
+}
+
+/* ---- windows ---- */
+
+/* Goes on with [from, end), which the lane has just claimed. */
+static void open_window(struct hri_generation *g, struct harena_lane *lane, char *from, char *end)
+{
+    harena *w = &lane->window;
+
+    if (g->zero)
+        hri_lease_clear(g, from, (size_t)(end - from));
+    if (from != w->end) /* else the lease continues the window: nothing is lost */
+        hri_window_set_cursor(w, from);
+    hri_store_relaxed(&w->end, end);
+    hri_store_relaxed(&w->limit, g->slow != 0 ? w->cursor : end);
+}
+
+/* A chunk of the lane's own, whose start serves `size` bytes; the window keeps the larger rest. */
+static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *lane, size_t size)
+{
+    uint32_t chunk = hri_lease_chunk(g);
+    size_t rounded = hri_round_up(size, HRI_ALIGNMENT);
+    char *at;
+
+    if (chunk == HRI_NO_CHUNK)
+        return NULL;
+    hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next, lane->chunks);
+    hri_store_release(&lane->chunks, chunk + 1); /* PAIR lane-1: acquired by who walks the list */
+    hri_store_relaxed(&lane->chunk_count, lane->chunk_count + 1);
+    hri_counter_add(&lane->leased, HRI_CHUNK);
+    at = hri_chunk_address(g->provider, chunk);
+    if (g->zero)
+        hri_lease_clear(g, at, rounded);
+    if (HRI_CHUNK - rounded > hri_window_rest(&lane->window))
+        open_window(g, lane, at + rounded, at + HRI_CHUNK);
+    return at; /* a rest that is lost counts as handed out */
+}
+
+/* The next lease in the window. False: refused. */
+static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_t need)
+{
+    size_t got;
+    char *at = hri_lease_claim(g, hri_max(lane->lease, need), need, &got);
+
+    if (at == NULL)
+        return false;
+    hri_counter_add(&lane->leased, got);
+    open_window(g, lane, at, at + got);
+    if (lane->lease < HRI_CHUNK)
+        lane->lease *= 2;
+    return true;
+}
+
+/* ---- alloc ---- */
+
+/* What the window could not serve. `need` is the size with room to align. */
+static char *refill(struct hri_generation *g, struct harena_lane *lane, size_t size, size_t need,
+                    size_t alignment)
+{
+    size_t got;
+    char *at;
+
+    if (lane->lease >= HRI_CHUNK) {
+        at = alloc_in_own_chunk(g, lane, size); /* at a multiple of 64 KiB */
+        if (at != NULL)
+            return at;
+    } else if (need < DIRECT || need <= lane->lease / 2) {
+        return take_lease(g, lane, need) ? hri_window_take(&lane->window, size, alignment) : NULL;
+    }
+    at = hri_lease_claim(g, need, need, &got);
+    if (at == NULL)
+        return NULL;
+    hri_counter_add(&lane->leased, got);
+    if (g->zero)
+        hri_lease_clear(g, at, got);
+    return hri_align_pointer(at, alignment);
+}
+
+static void *lane_alloc(harena *window, size_t size, size_t alignment, bool zeroed)
+{
+    struct harena_lane *lane = lane_of(window);
+    struct hri_generation *g = lane->generation;
+    size_t need;
+    char *at;
+
+    alignment = hri_max(alignment, g->alignment);
+    need = size + alignment - HRI_ALIGNMENT;
+    at = hri_window_take(window, size, alignment);
+    if (at == NULL) {
+        if (size > HRI_LEASE_MOST || need > HRI_LEASE_MOST)
+            at = hri_lease_run(g, size, zeroed);
+        else
+            at = refill(g, lane, size, need, alignment);
+        if (at == NULL)
+            return hri_generation_fail(g, errno);
+    }
+    if (zeroed && !g->zero && size <= HRI_LEASE_MOST)
+        memset(at, 0, size);
+    return at;
+}
+
+void *hri_generation_alloc(struct hri_generation *g, size_t size, size_t alignment, bool zeroed)
+{
+    struct harena_lane *lane = g->state == HRI_LIVE ? hri_lane_find(g) : NULL;
+
+    return lane != NULL ? lane_alloc(&lane->window, size, alignment, zeroed)
+                        : hri_generation_alloc_atomic(g, size, alignment, zeroed);
+}
+
+/* ---- the lane as an arena ---- */
+
+/* The window behind the lanes, for threads that have none, serves by fetch-add. */
+static void *alloc_behind_window(harena *window, size_t size, size_t alignment, bool zeroed)
+{
+    struct hri_generation *g = generation_of(window);
+
+    if (window == &g->lanes[g->view.lane_mask + 1].window || g->state != HRI_LIVE)
+        return hri_generation_alloc_atomic(g, size, alignment, zeroed);
+    return lane_alloc(window, size, alignment, zeroed);
+}
+
+static void lane_fail(harena *window)
+{
+    int error = errno;
+
+    hri_generation_fail(generation_of(window), error);
+}
+
+static void lane_moved_back(harena *window, char *from)
+{
+    struct hri_generation *g = generation_of(window);
+
+    if (g->slow != 0)
+        hri_store_relaxed(&window->limit, window->cursor);
+    if (g->zero)
+        memset(window->cursor, 0, (size_t)(from - window->cursor));
+}
+
+static bool lane_zeroes(const harena *window)
+{
+    return generation_of(window)->zero;
+}
+
+static int lane_on_release(harena *window, harena_cleanup_fn fn, void *ctx)
+{
+    return hri_generation_on_release(generation_of(window), fn, ctx);
+}
+
+static bool lane_forget(harena *window, harena_cleanup_fn fn, void *ctx)
+{
+    (void)window, (void)fn, (void)ctx;
+    return false;
+}
+
+static bool lane_contains(const harena *window, const void *any)
+{
+    return hri_generation_contains(generation_of(window), any);
+}
+
+static bool lane_failed(const harena *window)
+{
+    return hri_load_relaxed(&generation_of(window)->failed) != 0; /* relaxed: a figure */
+}
+
+static void lane_clear_failed(harena *window)
+{
+    (void)window; /* the failure is the generation's, and other threads' too */
+}
+
+static void lane_stats(const harena *window, harena_stats *stats)
+{
+    const struct harena_lane *lane = lane_of(window);
+    uint64_t leased = hri_load_relaxed(&lane->leased);
+    const char *end = hri_load_relaxed(&window->end), *cursor = hri_load_relaxed(&window->cursor);
+    uint64_t rest = (uint64_t)(end - cursor);
+
+    stats->chunks = hri_load_relaxed(&lane->chunk_count);
+    stats->cap = leased;
+    stats->len = stats->peak = rest <= leased ? leased - rest : leased;
+}
+
+const struct harena_ops hri_lane_ops = {
+    .alloc = alloc_behind_window,
+    .fail = lane_fail,
+    .moved_back = lane_moved_back,
+    .zeroes = lane_zeroes,
+    .on_release = lane_on_release,
+    .forget = lane_forget,
+    .contains = lane_contains,
+    .failed = lane_failed,
+    .clear_failed = lane_clear_failed,
+    .stats = lane_stats,
+    .own = false,
+};
+
+/* ---- the inline paths' slow ends ---- */
+
+extern inline harena *harena_view_lane(harena_view *view);
+extern inline void *harena_view_alloc(harena_view *view, size_t size);
+
+harena *harena_view_lane_slow(harena_view *view)
+{
+    struct hri_generation *g = hri_generation_of(view != NULL ? view : hri_view_closed);
+    struct harena_lane *lane = g->state == HRI_LIVE ? hri_lane_find(g) : NULL;
+
+    return lane != NULL ? &lane->window : &g->lanes[g->view.lane_mask + 1].window;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Claims on the open chunk by fetch-add; chunks for busy lanes; runs. Layer 6.
+ *
+ * `bump` is one word: the open chunk's index + 1 in its upper half, the bytes claimed of it in the lower. Any claim that
+ * returns an offset below the chunk's size owns [offset, offset + claimed), cut at the chunk's end.
+ *
+ * 1. No overlap: fetch-add hands out disjoint intervals of one chunk, and the word says of which chunk.
+ * 2. The end: intervals are consecutive, so exactly one claim begins below the end and reaches or crosses it: it owns
+ *    the tail, and uses it if its object fits there.
+ * 3. A claim is made only if the offset was seen below the end, so each thread drives the offset on at most once per
+ *    chunk, by at most 32 KiB and a line: the upper half is out of reach (it would take 65,536 threads at once, more
+ *    than have an identity).
+ * 4. Publication: whoever finds the chunk exhausted takes a new one, claims its own part at its start, links it to the
+ *    old one and publishes it by CAS (PAIR bump-1), which succeeds only while the same chunk is open, whatever its
+ *    offset. Who loses gives its chunk back and goes on with the winner's. A chunk is published once per generation and
+ *    never leaves it, so a value of the upper half does not come round again: no ABA.
+ * 5. Memory: the publisher acquired the chunk from its last holder (PAIR chunk-1) and released it with the CAS; the
+ *    fetch-add of each claimant acquires that. So the claimant's first write comes after the last holder's.
+ * 6. Progress: a failed CAS or a lost offset means that another thread's claim succeeded. A thread that dies between
+ *    taking a chunk and publishing it loses that chunk's memory; it blocks nobody. */
+#include "generation.h"
+
+#include <errno.h>
+#include <string.h>
+
+static inline uint32_t chunk_of(uint64_t bump)
+{
+    return (uint32_t)(bump >> 32);
+}
+
+static inline uint32_t offset_of(uint64_t bump)
+{
+    return (uint32_t)bump;
+}
+
+/* Counts bytes against the generation's limit. */
+static bool charge(struct hri_generation *g, uint64_t bytes)
+{
+    uint64_t seen;
+
+    if (HRI_LIKELY(g->limit == UINT64_MAX))
+        return true;
+    seen = hri_load_relaxed(&g->charged);
+    do {
+        if (bytes > g->limit || seen > g->limit - bytes)
+            return false;
+    } while (!hri_cas_relaxed(&g->charged, &seen, seen + bytes)); /* relaxed: only the sum counts */
+    return true;
+}
+
+static void refund(struct hri_generation *g, uint64_t bytes)
+{
+    if (g->limit != UINT64_MAX)
+        hri_fetch_sub_relaxed(&g->charged, bytes); /* relaxed: as charge */
+}
+
+/* Chunks for the generation, charged. HRI_NO_CHUNK, ENOMEM: refused. */
+static uint32_t take(struct hri_generation *g, uint32_t length)
+{
+    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
+    uint32_t chunk;
+
+    if (!charge(g, bytes)) {
+        hri_provider_event(g->provider, HARENA_EVENT_LIMIT, ENOMEM, bytes, g->name,
+                           "the shared arena's limit is reached");
+        errno = ENOMEM;
+        return HRI_NO_CHUNK;
+    }
+    chunk = hri_run_get(g->provider, length, g->name);
+    if (chunk == HRI_NO_CHUNK)
+        refund(g, bytes);
+    return chunk;
+}
+
+uint32_t hri_lease_chunk(struct hri_generation *g)
+{
+    return take(g, 1);
+}
+
+/* Opens a chunk in place of `old` (index + 1; 0: none) with `mine` bytes claimed. The start of the caller's part; NULL
+ * with *again: another thread was faster; NULL without: refused. */
+static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, bool *again)
+{
+    uint32_t chunk = take(g, 1);
+    uint64_t seen = hri_load_acquire(&g->bump); /* PAIR bump-1 */
+
+    *again = chunk_of(seen) != old;
+    if (chunk == HRI_NO_CHUNK)
+        return NULL; /* unless another thread found one meanwhile */
+    hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next,
+                      old); /* relaxed: published by the CAS */
+    while (chunk_of(seen) == old) {
+        /* PAIR bump-1: what the chunk is, is released; acquired by every claim */
+        if (hri_cas_acq_rel(&g->bump, &seen, (uint64_t)(chunk + 1) << 32 | mine)) {
+            hri_fetch_add_relaxed(&g->shared_chunks, 1); /* relaxed: a figure */
+            return hri_chunk_address(g->provider, chunk);
+        }
+    }
+    *again = true;
+    hri_run_put(g->provider, chunk);
+    refund(g, HRI_CHUNK);
+    return NULL;
+}
+
+/* Claims [*offset, *offset + *got) of the open chunk, its start a multiple of `unit`; false: it is exhausted, or what
+ * is left is less than `need`. *open: index + 1 of the chunk. */
+static bool claim_open(struct hri_generation *g, size_t want, size_t need, size_t unit,
+                       uint32_t *open, uint32_t *offset, size_t *got)
+{
+    uint64_t bump =
+        hri_load_acquire(&g->bump); /* PAIR bump-1: released by the CAS that published the chunk */
+    size_t start, end, pad = -(size_t)offset_of(bump) & (unit - 1);
+
+    *open = chunk_of(bump);
+    if (*open == 0 || offset_of(bump) >= HRI_CHUNK)
+        return false;
+    bump = hri_fetch_add_acquire(&g->bump, pad + want); /* PAIR bump-1 */
+    *open = chunk_of(bump);
+    start = hri_round_up(offset_of(bump), unit); /* claims of other units may have come between */
+    end = hri_min(hri_round_down(offset_of(bump) + pad + want, unit), HRI_CHUNK);
+    if (offset_of(bump) >= HRI_CHUNK || end < start || end - start < need)
+        return false;
+    *offset = (uint32_t)start;
+    *got = end - start;
+    return true;
+}
+
+/* `unit` is 64 for leases, 16 for single objects. */
+static char *claim(struct hri_generation *g, size_t want, size_t need, size_t unit, size_t *got)
+{
+    uint32_t open, offset;
+    bool again = true;
+    char *at;
+
+    want = hri_round_up(want, unit);
+    while (again) {
+        if (claim_open(g, want, need, unit, &open, &offset, got))
+            return hri_chunk_address(g->provider, open - 1) + offset;
+        if (open != 0 && offset_of(hri_load_relaxed(&g->bump)) < HRI_CHUNK)
+            continue; /* a new chunk was opened meanwhile, or a claim's rounding lost a race */
+        at = open_chunk(g, open, want, &again);
+        if (at != NULL) {
+            *got = want;
+            return at;
+        }
+    }
+    return NULL;
+}
+
+char *hri_lease_claim(struct hri_generation *g, size_t want, size_t need, size_t *got)
+{
+    return claim(g, want, need, HRI_CACHE_LINE, got);
+}
+
+void hri_lease_clear(const struct hri_generation *g, char *at, size_t size)
+{
+    uint32_t chunk = (uint32_t)((size_t)(at - g->provider->region) / HRI_CHUNK);
+    char *dirty =
+        hri_chunk_address(g->provider, chunk) + hri_provider_extent(g->provider, chunk)->dirty;
+
+    if (dirty > at)
+        memset(at, 0, hri_min(size, (size_t)(dirty - at)));
+}
+
+void *hri_lease_run(struct hri_generation *g, size_t size, bool zeroed)
+{
+    size_t length = (size + HRI_CHUNK - 1) / HRI_CHUNK;
+    uint32_t chunk, head;
+    char *at;
+
+    chunk = length <= UINT32_MAX / 2 ? take(g, (uint32_t)length) : HRI_NO_CHUNK;
+    if (chunk == HRI_NO_CHUNK) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    hri_fetch_add_relaxed(&g->run_bytes, length * HRI_CHUNK); /* relaxed: figures */
+    hri_fetch_add_relaxed(&g->runs, 1);
+    hri_fetch_add_relaxed(&g->claimed, hri_round_up(size, HRI_ALIGNMENT));
+    head = hri_load_relaxed(&g->run_list);
+    do
+        hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next,
+                          head); /* relaxed: released below */
+    while (!hri_cas_release(&g->run_list, &head,
+                            chunk + 1)); /* PAIR runs-1: acquired by who walks the list */
+    at = hri_chunk_address(g->provider, chunk);
+    if (zeroed || g->zero)
+        hri_lease_clear(g, at, size);
+    return at;
+}
+
+void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t alignment,
+                                  bool zeroed)
+{
+    size_t slack, got;
+    char *at;
+
+    if (g->state == HRI_CLOSED || g->state == HRI_NO_MEMORY)
+        return hri_generation_fail(g, g->state == HRI_CLOSED ? ESHUTDOWN : ENOMEM);
+    alignment = hri_max(alignment, g->alignment);
+    slack = alignment - HRI_ALIGNMENT; /* a claim is at a multiple of 16 only */
+    if (size > HRI_LEASE_MOST - hri_min(slack, HRI_LEASE_MOST)) {
+        at = hri_lease_run(g, size, zeroed); /* at a multiple of 64 KiB */
+    } else {
+        at = claim(g, size + slack, size + slack, HRI_ALIGNMENT, &got);
+        if (at != NULL) {
+            hri_fetch_add_relaxed(&g->claimed, got); /* relaxed: a figure */
+            at = hri_align_pointer(at, alignment);
+            if (zeroed || g->zero)
+                hri_lease_clear(g, at, size);
+        }
+    }
+    return at != NULL ? at : hri_generation_fail(g, errno);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The contract with the operating system: all that Harena asks of it. Tests replace the table. Layer 1. */
+#ifndef HRI_OS_H
+#define HRI_OS_H
+#include "base.h"
+
+/* Every call may come from any thread. Sizes and addresses are multiples of the page size. */
+struct hri_os {
+    /* `bytes` of addresses at a multiple of `align`, not usable yet; NULL: refused. */
+    void *(*reserve)(size_t bytes, size_t align);
+    /* Makes reserved addresses usable; idempotent; they read as zero at first. 0 or -errno. */
+    int (*commit)(void *at, size_t bytes);
+    /* Gives the memory behind committed addresses back; they stay usable and read as zero. 0 or -errno. */
+    int (*purge)(void *at, size_t bytes);
+    /* Gives the addresses back. */
+    void (*release)(void *at, size_t bytes);
+    /* Wishes for huge pages, or for none. Advice: what it answers does not matter. */
+    void (*advise_huge)(void *at, size_t bytes, bool huge);
+    /* Sleeps while *word holds `seen`, for up to `milliseconds` (-1: no bound). May return early. */
+    void (*wait)(uint32_t *word, uint32_t seen, int milliseconds);
+    /* Wakes all that wait on the word. */
+    void (*wake)(uint32_t *word);
+    /* Bytes of memory that the machine has. */
+    uint64_t (*memory)(void);
+    /* Milliseconds on a clock that never goes back; coarse. */
+    uint64_t (*milliseconds)(void);
+};
+
+extern struct hri_os hri_os;
+
+#endif

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Chunks and runs: take, put, charge, purge. Layer 3.
+ *
+ * The hard limit is exact: a chunk that is not warm is charged to `committed` by a compare-and-swap that never passes
+ * the limit, before it becomes warm; whoever then finds no such chunk refunds. A purge refunds after the memory is
+ * gone. So `committed` is at no time below what is warm, and at no time above the limit. A request that does not fit
+ * charges nothing, so a large one starves no small one. */
+#include "provider.h"
+
+#include "os.h"
+#include "thread.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum {
+    RAW_CHUNK = 0x7fffffff, /* the extent length that marks a chunk of harena_chunk_get */
+    ROOM_TRIES = 4,         /* times that a request at the limit makes room before it is refused */
+};
+
+/* ---- small things ---- */
+
+void hri_copy_name(char to[HRI_NAME_SIZE], const char *name, const char *fallback)
+{
+    size_t length = strnlen(name != NULL ? name : fallback, HRI_NAME_SIZE - 1);
+
+    memcpy(to, name != NULL ? name : fallback, length);
+    to[length] = '\0';
+}
+
+void hri_provider_event(const harena_provider *p, enum harena_event_kind kind, int error,
+                        size_t bytes, const char *name, const char *text)
+{
+    harena_event event = {kind, error, bytes, name != NULL ? name : p->name, text};
+
+    if (p->on_event != NULL)
+        p->on_event(p->event_ctx, &event);
+}
+
+static struct hri_provider_shard *shard_of_thread(harena_provider *p, bool *alone)
+{
+    uint32_t index = hri_thread_index();
+
+    *alone = index < HRI_PROVIDER_SHARDS - 1;
+    return &p->shards[*alone ? index : HRI_PROVIDER_SHARDS - 1];
+}
+
+static inline void count(uint64_t *counter, uint64_t n, bool alone)
+{
+    if (HRI_LIKELY(alone))
+        hri_counter_add(counter, n);
+    else
+        hri_fetch_add_relaxed(counter, n); /* relaxed: a figure */
+}
+
+/* ---- limit ---- */
+
+static bool charge(harena_provider *p, uint64_t chunks)
+{
+    uint64_t bytes = chunks * HRI_CHUNK, seen = hri_load_relaxed(&p->committed), limit;
+
+    do {
+        limit = hri_load_relaxed(&p->limit);
+        if (limit != 0 && (bytes > limit || seen > limit - bytes))
+            return false;
+    } while (
+        !hri_cas_relaxed(&p->committed, &seen, seen + bytes)); /* relaxed: only the sum counts */
+    hri_raise_to(&p->peak, seen + bytes);
+    return true;
+}
+
+static void refund(harena_provider *p, uint64_t chunks)
+{
+    hri_fetch_sub_relaxed(&p->committed, chunks * HRI_CHUNK); /* relaxed: as charge */
+}
+
+/* Chunks that may be charged now. */
+static uint64_t budget_of(const harena_provider *p)
+{
+    uint64_t limit = hri_load_relaxed(&p->limit), committed = hri_load_relaxed(&p->committed);
+
+    if (limit == 0)
+        return UINT64_MAX;
+    return limit > committed ? (limit - committed) / HRI_CHUNK : 0;
+}
+
+bool hri_provider_has_room(const harena_provider *p, uint64_t bytes)
+{
+    return bytes / HRI_CHUNK <= budget_of(p);
+}
+
+/* Anything but success: counted, told, ENOMEM. */
+static HRI_COLD uint32_t refuse(harena_provider *p, enum harena_event_kind kind, int error,
+                                size_t bytes, const char *name)
+{
+    static const char *const text[] = {
+        [HARENA_EVENT_LIMIT] = "hard limit reached: memory refused",
+        [HARENA_EVENT_REGION_EXHAUSTED] = "no addresses left in the region",
+        [HARENA_EVENT_OS_ERROR] = "the operating system or the page source refused memory",
+    };
+
+    hri_fetch_add_relaxed(&p->failures, 1); /* relaxed: a figure */
+    hri_provider_event(p, kind, error, bytes, name, text[kind]);
+    errno = ENOMEM;
+    return HRI_NO_CHUNK;
+}
+
+/* ---- commit and purge ---- */
+
+/* Makes the blocks of a run usable. Another thread may do the same at the same time: that is idempotent. */
+static int commit_blocks(harena_provider *p, uint32_t chunk, uint32_t length)
+{
+    uint32_t last = (chunk + length - 1) / HRI_BLOCK_CHUNKS;
+
+    for (uint32_t i = chunk / HRI_BLOCK_CHUNKS; i <= last; i++) {
+        struct hri_block *block = &p->blocks.table[i];
+        char *at = p->region + (size_t)i * HRI_BLOCK;
+        int error;
+
+        if (hri_load_acquire(&block->committed) !=
+            0) /* PAIR commit-1: set below, after the commit */
+            continue;
+        error = p->source.commit != NULL ? p->source.commit(p->source.ctx, at, HRI_BLOCK) : 0;
+        if (error != 0)
+            return error;
+        if (!p->own_source && p->huge_pages != HARENA_HUGE_AUTO)
+            hri_os.advise_huge(at, HRI_BLOCK, p->huge_pages == HARENA_HUGE_ON);
+        hri_store_release(&block->committed, 1); /* PAIR commit-1 */
+    }
+    return 0;
+}
+
+/* Gives the memory of one claimed block back. */
+static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
+{
+    uint64_t chunks = (uint64_t)__builtin_popcountll(state >> 32);
+
+    if (p->source.purge == NULL ||
+        p->source.purge(p->source.ctx, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK) != 0) {
+        hri_blocks_unpurged(&p->blocks, block);
+        return false;
+    }
+    if (p->source.zeroed)
+        for (uint32_t i = 0; i < HRI_BLOCK_CHUNKS; i++)
+            p->blocks.table[block].extents[i].dirty = 0;
+    hri_blocks_purged(&p->blocks, block);
+    refund(p, chunks);
+    hri_fetch_add_relaxed(&p->purges, chunks); /* relaxed: a figure */
+    return true;
+}
+
+/* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm. */
+static size_t purge_blocks(harena_provider *p, uint64_t keep)
+{
+    uint64_t taken, free_warm, state, done = 0;
+
+    hri_blocks_count(&p->blocks, &taken, &free_warm);
+    for (uint32_t block = hri_load_relaxed(&p->blocks.used); block-- > 0;) {
+        uint64_t warm;
+
+        if ((free_warm - done) * HRI_CHUNK <= keep)
+            break;
+        if (!hri_blocks_claim(&p->blocks, block, &state))
+            continue;
+        warm = (uint64_t)__builtin_popcountll(state >> 32);
+        if ((free_warm - done - hri_min(warm, free_warm - done)) * HRI_CHUNK < keep) {
+            hri_blocks_unpurged(&p->blocks, block); /* this one would be too much */
+            continue;
+        }
+        if (!purge_claimed(p, block, state))
+            break;
+        done += hri_min(warm, free_warm - done);
+    }
+    return done * HRI_CHUNK;
+}
+
+/* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. */
+static void purge_chunks(harena_provider *p, uint64_t chunks)
+{
+    uint32_t end = hri_load_relaxed(&p->blocks.used) * HRI_BLOCK_CHUNKS;
+
+    for (uint32_t chunk = 0; chunk < end && chunks != 0 && p->source.purge != NULL; chunk++) {
+        if (!hri_blocks_take_this(&p->blocks, chunk))
+            continue;
+        if (p->source.purge(p->source.ctx, hri_chunk_address(p, chunk), HRI_CHUNK) != 0) {
+            hri_blocks_put(&p->blocks, chunk);
+            return;
+        }
+        if (p->source.zeroed)
+            hri_provider_extent(p, chunk)->dirty = 0;
+        hri_blocks_put_cold(&p->blocks, chunk);
+        refund(p, 1);
+        hri_fetch_add_relaxed(&p->purges, 1); /* relaxed: a figure */
+        chunks--;
+    }
+}
+
+/* ---- take ---- */
+
+/* Gets back what RCU holds, if anything, before somebody is refused. True: it is worth trying again. */
+static bool reclaim(harena_provider *p)
+{
+    bool (*hook)(harena_provider *) =
+        hri_load_acquire(&p->reclaim); /* PAIR domain-1: set with the first domain */
+
+    return hook != NULL && hook(p);
+}
+
+static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, uint32_t *hint, const char *name)
+{
+    uint32_t chunk;
+    int error, tries = 0;
+
+    while (!charge(p, 1)) {
+        chunk = hri_blocks_take_warm(&p->blocks, hint);
+        if (chunk != HRI_NO_CHUNK)
+            return chunk;
+        if (tries++ == ROOM_TRIES || !reclaim(p))
+            return refuse(p, HARENA_EVENT_LIMIT, ENOMEM, HRI_CHUNK, name);
+    }
+    chunk = hri_blocks_take_cold(&p->blocks, hint);
+    if (chunk == HRI_NO_CHUNK) {
+        refund(p, 1);
+        chunk = hri_blocks_take_warm(&p->blocks, hint);
+        return chunk != HRI_NO_CHUNK
+                   ? chunk
+                   : refuse(p, HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, HRI_CHUNK, name);
+    }
+    error = commit_blocks(p, chunk, 1);
+    if (error != 0) {
+        hri_blocks_put_cold(&p->blocks, chunk);
+        refund(p, 1);
+        return refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
+    }
+    hri_fetch_add_relaxed(&p->commits, 1); /* relaxed: a figure */
+    return chunk;
+}
+
+/* A run whose chunks are taken and charged: commit, or undo all. */
+static int commit_run(harena_provider *p, uint32_t chunk, uint32_t length, uint64_t cold)
+{
+    int error = commit_blocks(p, chunk, length);
+
+    if (error != 0) {
+        hri_blocks_untake(&p->blocks, chunk, length);
+        refund(p, cold);
+        return error;
+    }
+    hri_blocks_warm(&p->blocks, chunk, length);
+    hri_fetch_add_relaxed(&p->commits, cold); /* relaxed: a figure */
+    return 0;
+}
+
+static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
+{
+    size_t bytes = length * HRI_CHUNK;
+    bool over_budget = false;
+
+    for (int tries = 0;; tries++) {
+        uint64_t cold = 0;
+        uint32_t chunk = hri_blocks_take_run(&p->blocks, length, budget_of(p), &cold, &over_budget);
+
+        if (chunk != HRI_NO_CHUNK) {
+            if (charge(p, cold)) {
+                int error = commit_run(p, chunk, length, cold);
+
+                return error == 0 ? chunk : refuse(p, HARENA_EVENT_OS_ERROR, -error, bytes, name);
+            }
+            hri_blocks_untake(&p->blocks, chunk, length);
+            over_budget = true;
+        }
+        if (!over_budget)
+            return refuse(p, HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, bytes, name);
+        if (bytes > hri_load_relaxed(&p->limit) || tries == ROOM_TRIES)
+            return refuse(p, HARENA_EVENT_LIMIT, ENOMEM, bytes, name);
+        purge_blocks(p, 0);
+        if (budget_of(p) < length)
+            purge_chunks(p, length);
+        if (budget_of(p) < length && !reclaim(p))
+            tries = ROOM_TRIES - 1; /* one more look, then no */
+    }
+}
+
+/* How much of a run that was just taken may not be zero. */
+static uint64_t dirty_of_run(const harena_provider *p, uint32_t chunk, uint32_t length)
+{
+    if (!p->source.zeroed)
+        return length * HRI_CHUNK;
+    for (uint32_t i = length; i-- > 0;) {
+        uint64_t dirty = hri_provider_extent(p, chunk + i)->dirty;
+
+        if (dirty != 0)
+            return i * HRI_CHUNK + dirty;
+    }
+    return 0;
+}
+
+static uint32_t get(harena_provider *p, uint32_t length, uint32_t mark, const char *name)
+{
+    bool alone;
+    struct hri_provider_shard *shard = shard_of_thread(p, &alone);
+    struct hri_extent *extent;
+    uint32_t chunk;
+    int saved = errno;
+
+    if (HRI_LIKELY(length == 1)) {
+        chunk = hri_blocks_take_warm(&p->blocks, &shard->block);
+        if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK))
+            chunk = get_cold_chunk(p, &shard->block, name);
+    } else {
+        chunk = get_run(p, length, name);
+    }
+    if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK))
+        return HRI_NO_CHUNK;
+    errno = saved;
+    count(&shard->gets, length, alone);
+    extent = hri_provider_extent(p, chunk);
+    extent->dirty = dirty_of_run(p, chunk, length);
+    hri_store_relaxed(&extent->length,
+                      mark); /* relaxed: read by who is told of the extent by its holder */
+    return chunk;
+}
+
+uint32_t hri_run_get(harena_provider *p, uint32_t length, const char *name)
+{
+    return get(p, length, length, name);
+}
+
+/* ---- put ---- */
+
+static void put(harena_provider *p, uint32_t chunk, uint32_t length, uint64_t dirty)
+{
+    bool alone;
+    struct hri_provider_shard *shard = shard_of_thread(p, &alone);
+
+    for (uint32_t i = 0; i < length; i++) {
+        uint64_t before = i * HRI_CHUNK;
+
+        hri_provider_extent(p, chunk + i)->dirty =
+            dirty > before ? hri_min(dirty - before, HRI_CHUNK) : 0;
+    }
+    count(&shard->puts, length, alone);
+    if (HRI_LIKELY(length == 1))
+        hri_blocks_put(&p->blocks, chunk);
+    else
+        hri_blocks_untake(&p->blocks, chunk, length);
+}
+
+void hri_run_put(harena_provider *p, uint32_t chunk)
+{
+    struct hri_extent *extent = hri_provider_extent(p, chunk);
+    uint32_t length = hri_load_relaxed(&extent->length);
+
+    hri_store_relaxed(&extent->length, 0);
+    put(p, chunk, length, extent->dirty);
+}
+
+void *harena_chunk_get(harena_provider *provider)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+    uint32_t chunk;
+
+    if (p == NULL)
+        return NULL;
+    chunk = get(p, 1, RAW_CHUNK, NULL);
+    return chunk == HRI_NO_CHUNK ? NULL : hri_chunk_address(p, chunk);
+}
+
+void harena_chunk_put(harena_provider *provider, void *chunk)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+    size_t offset;
+    uint32_t index;
+
+    if (p == NULL || chunk == NULL)
+        return;
+    offset = (size_t)((uintptr_t)chunk - (uintptr_t)p->region);
+    index = (uint32_t)(offset / HRI_CHUNK);
+    if (offset >= p->region_size || offset % HRI_CHUNK != 0 ||
+        index / HRI_BLOCK_CHUNKS >= hri_load_relaxed(&p->blocks.used) ||
+        hri_load_relaxed(&hri_provider_extent(p, index)->length) != RAW_CHUNK) {
+        hri_provider_event(p, HARENA_EVENT_MISUSE, 0, HRI_CHUNK, NULL,
+                           "harena_chunk_put: not a raw chunk in use of this provider");
+        return;
+    }
+    hri_store_relaxed(&hri_provider_extent(p, index)->length, 0);
+    put(p, index, 1, HRI_CHUNK);
+}
+
+/* ---- limits and trim ---- */
+
+bool harena_provider_owns(const harena_provider *p, const void *any)
+{
+    return p != NULL && (uintptr_t)any - (uintptr_t)p->region < p->region_size;
+}
+
+int harena_provider_set_limit(harena_provider *provider, size_t limit)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+
+    if (p == NULL)
+        return -ENOMEM;
+    hri_store_relaxed(&p->limit, (uint64_t)limit); /* relaxed: each charge reads it anew */
+    return 0;
+}
+
+size_t harena_provider_trim(harena_provider *provider, size_t keep)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+    int saved = errno;
+    size_t bytes;
+
+    if (p == NULL)
+        return 0;
+    bytes = purge_blocks(p, hri_max(keep, p->ballast));
+    errno = saved;
+    return bytes;
+}
+
+/* ---- statistics ---- */
+
+void harena_provider_stats_get(harena_provider *provider, harena_provider_stats *stats)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+    harena_provider_stats all = {0};
+    uint64_t taken = 0, free_warm = 0, held;
+
+    if (stats == NULL || stats->size == 0)
+        return;
+    all.size = stats->size;
+    if (p != NULL) {
+        /* Relaxed all over: figures of a moment, exact when nothing is under way. */
+        hri_blocks_count(&p->blocks, &taken, &free_warm);
+        held = taken * HRI_CHUNK;
+        all.reserved = p->region_size;
+        all.committed = hri_load_relaxed(&p->committed);
+        all.deferred = hri_min(hri_load_relaxed(&p->deferred), held);
+        all.in_use = held - all.deferred;
+        all.free = free_warm * HRI_CHUNK;
+        all.peak = hri_load_relaxed(&p->peak);
+        for (int i = 0; i < HRI_PROVIDER_SHARDS; i++) {
+            all.gets += hri_load_relaxed(&p->shards[i].gets);
+            all.puts += hri_load_relaxed(&p->shards[i].puts);
+        }
+        all.commits = hri_load_relaxed(&p->commits);
+        all.purges = hri_load_relaxed(&p->purges);
+        all.failures = hri_load_relaxed(&p->failures);
+        all.retired = hri_load_relaxed(&p->retired);
+        all.reclaimed = hri_load_relaxed(&p->reclaimed);
+    }
+    memcpy(stats, &all, hri_min(stats->size, sizeof(all)));
+}

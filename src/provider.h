@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The page provider: region, chunks and runs, limits, statistics. Layer 3. */
+#ifndef HRI_PROVIDER_H
+#define HRI_PROVIDER_H
+#include "blocks.h"
+#include "slab.h"
+#include <harena/provider.h>
+
+#define HRI_NAME_SIZE        32
+#define HRI_PROVIDER_SHARDS  64 /* a power of two */
+#define HRI_PROVIDER_DOMAINS 8  /* RCU flavours that the objects of one provider may have */
+
+struct hri_domain; /* layer 4: what one flavour holds back */
+
+/* What threads write often, apart from each other. Thread number t writes shard t alone, if t is below the number of
+ * the last shard; the last shard is for all others and takes read-modify-writes. */
+struct hri_provider_shard {
+    uint64_t gets;  /* atomic; chunks */
+    uint64_t puts;  /* atomic; chunks */
+    uint32_t block; /* atomic; where this thread looks for a warm chunk first */
+} HRI_ALIGNED;
+
+struct harena_provider {
+    /* Set at create. */
+    char *region;
+    size_t region_size;
+    struct hri_blocks blocks;
+    harena_page_source source;
+    bool own_source; /* the application's; else the OS is */
+    enum harena_huge_pages huge_pages;
+    size_t ballast;
+    size_t deferred_limit; /* 0: none */
+    const struct rcu_flavor_struct *rcu;
+    harena_event_fn on_event;
+    void *event_ctx;
+    void *metadata; /* where this record, the tables and the slab lie */
+    size_t metadata_size;
+    char name[HRI_NAME_SIZE];
+
+    /* Written by slow paths of any thread; all atomic. */
+    uint64_t limit HRI_ALIGNED; /* bytes; 0: none */
+    uint64_t
+        committed; /* bytes; raised by a charge before a chunk becomes warm, never above limit */
+    uint64_t peak; /* bytes; of committed */
+    uint64_t commits, purges; /* chunks */
+    uint64_t failures;
+    uint64_t live;     /* arenas and shared arenas that have not been released */
+    uint64_t deferred; /* bytes; retired, not reclaimed */
+    uint64_t retired, reclaimed;
+    uint32_t reclaims;                                /* counts, to be waited on */
+    struct hri_domain *domains[HRI_PROVIDER_DOMAINS]; /* filled from the front, once each */
+    bool (*reclaim)(
+        harena_provider
+            *provider); /* layer 4's way to get deferred memory back; NULL: nothing deferred */
+
+    struct hri_slab slab HRI_ALIGNED;
+    struct hri_provider_shard shards[HRI_PROVIDER_SHARDS];
+};
+
+/* The default provider stands in for NULL; NULL and errno if there is none to be had. */
+harena_provider *hri_provider_or_default(harena_provider *provider);
+
+/* Gives the region and all tables back. Nothing may be in use. */
+void hri_provider_free(harena_provider *provider);
+
+bool hri_provider_is_default(const harena_provider *provider);
+
+/* Tells the application, if it wants to know. */
+void hri_provider_event(const harena_provider *provider, enum harena_event_kind kind, int error,
+                        size_t bytes, const char *name, const char *text);
+
+/* `length` adjacent chunks, for an arena called `name` (event); HRI_NO_CHUNK and ENOMEM: refused. Their extent says
+ * the length and how much may not be zero. */
+uint32_t hri_run_get(harena_provider *provider, uint32_t length, const char *name);
+
+/* Whether the hard limit leaves room for `bytes` more: a guess. */
+bool hri_provider_has_room(const harena_provider *provider, uint64_t bytes);
+
+/* Gives a run back; its extent's `dirty` says how much of it may not be zero. */
+void hri_run_put(harena_provider *provider, uint32_t chunk);
+
+static inline char *hri_chunk_address(const harena_provider *provider, uint32_t chunk)
+{
+    return provider->region + (size_t)chunk * HRI_CHUNK;
+}
+
+static inline struct hri_extent *hri_provider_extent(const harena_provider *provider,
+                                                     uint32_t chunk)
+{
+    return hri_extent(&provider->blocks, chunk);
+}
+
+/* Whether an address lies in the run that begins at `chunk`. */
+static inline bool hri_run_contains(const harena_provider *provider, uint32_t chunk,
+                                    const void *any)
+{
+    size_t offset = (size_t)((uintptr_t)any - (uintptr_t)hri_chunk_address(provider, chunk));
+
+    return offset < hri_load_relaxed(&hri_provider_extent(provider, chunk)->length) * HRI_CHUNK;
+}
+
+/* Copies up to HRI_NAME_SIZE - 1 bytes of a name, or the fallback. */
+void hri_copy_name(char to[HRI_NAME_SIZE], const char *name, const char *fallback);
+
+#endif

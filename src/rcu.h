@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Read sections of any liburcu flavour, and what ThreadSanitizer must be told of grace periods. Layer 4. */
+#ifndef HRI_RCU_H
+#define HRI_RCU_H
+#include "base.h"
+
+#include <urcu/flavor.h>
+
+/* The flavour that stands for NULL: urcu-bp, which needs no registration. */
+const struct rcu_flavor_struct *hri_rcu_or_default(const struct rcu_flavor_struct *flavor);
+
+void hri_rcu_enter(const struct rcu_flavor_struct *flavor);
+void hri_rcu_leave(const struct rcu_flavor_struct *flavor);
+
+/* liburcu is not annotated for ThreadSanitizer, so a build for it is told what a grace period orders: what was read in
+ * any section that began before the retirement comes before the reclaim. `epoch` travels with what is retired. These
+ * are empty in other builds. */
+void hri_rcu_note_retire(unsigned long *epoch);
+void hri_rcu_note_reclaim(const unsigned long *epoch);
+
+#endif

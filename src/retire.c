@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pending lists, one batch in flight per shard, barrier. Layer 4.
+ *
+ * liburcu's own queue is unbounded and nothing can hurry it. So what is retired goes on a list of ours, and one
+ * rcu_head per shard waits for a whole list at a time.
+ *
+ * A shard's `sequence` is even: nobody waits for a grace period; odd: somebody (the arming thread, then RCU's worker)
+ * owns the batch. It goes up by one to arm and to disarm, by two from batch to batch.
+ *
+ * 1. The pending list is pushed to by CAS and only ever taken whole by exchange: no pop, no ABA. A push releases, a
+ *    take acquires (PAIR pending-1).
+ * 2. Nothing is left behind: who retires pushes and then looks whether the shard is armed; who disarms looks at the
+ *    list afterwards. Both with sequentially consistent operations, so one of the two sees the other (PAIR arm-1).
+ * 3. A batch is taken before call_rcu, so its grace period begins after all of it was retired.
+ * 4. The callback allocates and frees nothing of malloc's. It touches an item's record no more once it is reclaimed.
+ * 5. A thread that dies or is suspended between arming and call_rcu, or in the middle of a barrier's reclaim, stops
+ *    reclamation of that shard, and nothing else: retiring goes on.
+ *
+ * Barrier: takes the lists itself, waits for a grace period, reclaims. What is in flight elsewhere it waits for with a
+ * marker, an item of its own, which comes after all that was retired before: lists are reclaimed oldest first. Items
+ * with cleanups are left to the worker, because a cleanup may want a lock that the caller of barrier holds. */
+#include "retire.h"
+
+#include "os.h"
+#include "thread.h"
+
+#include <errno.h>
+#include <urcu/call-rcu.h>
+
+enum {
+    SHARDS = 4,           /* a power of two */
+    RECLAIM_WAIT_MS = 50, /* what a request at the hard limit waits at most for deferred memory */
+};
+
+struct shard {
+    struct hri_retired *pending HRI_ALIGNED; /* atomic; newest first */
+    uint32_t sequence;                       /* atomic; odd: armed */
+    struct hri_retired *batch HRI_ALIGNED;   /* who armed the shard owns it */
+    struct rcu_head head;
+    struct hri_domain *domain;
+};
+
+struct hri_domain {
+    const struct rcu_flavor_struct *flavor;
+    harena_provider *provider;
+    struct rcu_head first; /* of the empty callback that creates RCU's worker */
+    uint32_t barrier;      /* atomic; 0: free, else 1 + the number of forks when it was locked */
+    struct hri_retired *taken; /* under `barrier`: what a barrier has taken and not reclaimed yet */
+    struct shard shards[SHARDS];
+};
+
+/* ---- reclaim ---- */
+
+static void reclaim_item(harena_provider *p, struct hri_retired *item)
+{
+    uint64_t bytes = item->bytes;
+    bool marker = item->marker;
+
+    hri_rcu_note_reclaim(&item->epoch);
+    hri_thread_cleanups++;
+    item->reclaim(item); /* the item is gone */
+    hri_thread_cleanups--;
+    if (marker)
+        return;
+    hri_fetch_sub_relaxed(&p->deferred, bytes); /* relaxed: figures; after the chunks are back */
+    hri_fetch_add_relaxed(&p->reclaimed, 1);
+}
+
+/* Wakes requests at the hard limit that wait for memory. */
+static void tell_reclaims(harena_provider *p)
+{
+    hri_fetch_add_relaxed(&p->reclaims,
+                          1); /* relaxed: the chunks themselves are handed over by their bits */
+    hri_os.wake(&p->reclaims);
+}
+
+static struct hri_retired *reversed(struct hri_retired *item)
+{
+    struct hri_retired *oldest_first = NULL, *next;
+
+    for (; item != NULL; item = next) {
+        next = item->next;
+        item->next = oldest_first;
+        oldest_first = item;
+    }
+    return oldest_first;
+}
+
+static void on_grace_period(struct rcu_head *head);
+
+/* The caller has armed the shard: waits for what is pending, or disarms. */
+static void start_batch(struct shard *shard)
+{
+    uint32_t sequence;
+
+    for (;;) {
+        /* PAIR pending-1: released by push. PAIR arm-1: after the sequence went up. */
+        shard->batch = hri_exchange_seq_cst(&shard->pending, NULL);
+        if (shard->batch != NULL) {
+            shard->domain->flavor->update_call_rcu(&shard->head, on_grace_period);
+            return;
+        }
+        sequence = hri_fetch_add_seq_cst(&shard->sequence, 1) +
+                   1;                                  /* PAIR arm-1: disarm, then look again */
+        if (hri_load_seq_cst(&shard->pending) == NULL) /* PAIR arm-1 */
+            return;
+        if (!hri_cas_seq_cst(&shard->sequence, &sequence, sequence + 1)) /* PAIR arm-1 */
+            return; /* somebody else armed it */
+    }
+}
+
+static void on_grace_period(struct rcu_head *head)
+{
+    struct shard *shard = HRI_CONTAINER(head, struct shard, head);
+    harena_provider *p = shard->domain->provider;
+    struct hri_retired *item = reversed(shard->batch), *next;
+
+    for (; item != NULL; item = next) {
+        next = item->next;
+        reclaim_item(p, item);
+    }
+    tell_reclaims(p);
+    hri_fetch_add_seq_cst(&shard->sequence, 2); /* PAIR arm-1: the next batch */
+    start_batch(shard);
+}
+
+/* ---- retire ---- */
+
+static void push(struct shard *shard, struct hri_retired *item)
+{
+    struct hri_retired *head = hri_load_relaxed(&shard->pending);
+    uint32_t sequence;
+
+    do
+        item->next = head;
+    while (!hri_cas_seq_cst(&shard->pending, &head, item)); /* PAIR pending-1, PAIR arm-1 */
+    sequence = hri_load_seq_cst(&shard->sequence);          /* PAIR arm-1: after the push */
+    if (sequence % 2 == 0 &&
+        hri_cas_seq_cst(&shard->sequence, &sequence, sequence + 1)) /* PAIR arm-1 */
+        start_batch(shard);
+}
+
+bool hri_retire_would_exceed(const harena_provider *p, uint64_t bytes)
+{
+    uint64_t deferred = hri_load_relaxed(&p->deferred); /* relaxed: a bound, not a lock */
+
+    return p->deferred_limit != 0 && deferred != 0 && deferred + bytes > p->deferred_limit;
+}
+
+void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char *name)
+{
+    harena_provider *p = domain->provider;
+
+    if (hri_retire_would_exceed(p, item->bytes))
+        hri_provider_event(p, HARENA_EVENT_DEFERRED_LIMIT, 0, item->bytes, name,
+                           "more is held back for readers than deferred_limit");
+    hri_fetch_add_relaxed(&p->deferred, item->bytes); /* relaxed: figures */
+    hri_fetch_add_relaxed(&p->retired, 1);
+    hri_rcu_note_retire(&item->epoch);
+    push(&domain->shards[hri_thread_index() % SHARDS], item);
+}
+
+/* ---- domains ---- */
+
+/* A request at the hard limit waits a bounded time for what readers hold back, unless it is a reader itself. */
+static bool wait_for_reclaim(harena_provider *p)
+{
+    uint32_t seen = hri_load_relaxed(&p->reclaims);
+
+    if (hri_load_relaxed(&p->deferred) == 0 || hri_thread_cleanups != 0)
+        return false;
+    for (int i = 0; i < HRI_PROVIDER_DOMAINS; i++) {
+        struct hri_domain *domain = hri_load_acquire(&p->domains[i]); /* PAIR domain-1 */
+
+        if (domain != NULL && domain->flavor->read_ongoing())
+            return false;
+    }
+    hri_os.wait(&p->reclaims, seen, RECLAIM_WAIT_MS);
+    return hri_load_relaxed(&p->reclaims) != seen;
+}
+
+static void nothing(struct rcu_head *head)
+{
+    (void)head;
+}
+
+static struct hri_domain *make_domain(harena_provider *p, const struct rcu_flavor_struct *flavor)
+{
+    struct hri_domain *domain = hri_slab_get(&p->slab, sizeof(*domain));
+
+    if (domain == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    domain->flavor = flavor;
+    domain->provider = p;
+    domain->barrier = 0;
+    domain->taken = NULL;
+    for (int i = 0; i < SHARDS; i++) {
+        domain->shards[i].pending = domain->shards[i].batch = NULL;
+        domain->shards[i].sequence = 0;
+        domain->shards[i].domain = domain;
+    }
+    return domain;
+}
+
+struct hri_domain *hri_domain_get(harena_provider *p, const struct rcu_flavor_struct *flavor)
+{
+    struct hri_domain *mine = NULL, *seen;
+    int saved = errno;
+
+    flavor = hri_rcu_or_default(flavor != NULL ? flavor : p->rcu);
+    for (int i = 0; i < HRI_PROVIDER_DOMAINS; i++) {
+        seen = hri_load_acquire(&p->domains[i]); /* PAIR domain-1: published below */
+        if (seen == NULL) {
+            if (mine == NULL)
+                mine = make_domain(p, flavor);
+            if (mine == NULL)
+                return NULL;
+            hri_store_release(&p->reclaim, wait_for_reclaim);   /* PAIR domain-1 */
+            if (hri_cas_acq_rel(&p->domains[i], &seen, mine)) { /* PAIR domain-1 */
+                flavor->update_call_rcu(&mine->first, nothing);
+                errno = saved;
+                return mine;
+            }
+        }
+        if (seen->flavor == flavor) {
+            if (mine != NULL)
+                hri_slab_put(&p->slab, mine, sizeof(*mine));
+            return seen;
+        }
+    }
+    if (mine != NULL)
+        hri_slab_put(&p->slab, mine, sizeof(*mine));
+    errno = ENOMEM;
+    return NULL;
+}
+
+const struct rcu_flavor_struct *hri_domain_flavor(const struct hri_domain *domain)
+{
+    return domain->flavor;
+}
+
+/* ---- barrier ---- */
+
+static void lock_barrier(struct hri_domain *domain)
+{
+    uint32_t mine = hri_thread_forks() + 1, seen = 0;
+
+    /* What was locked in another process, before a fork, has nobody left to unlock it. */
+    while (
+        !hri_cas_acquire(&domain->barrier, &seen, mine)) { /* PAIR barrier-1: released by unlock */
+        if (seen == mine) {
+            hri_os.wait(&domain->barrier, mine, -1);
+            seen = 0;
+        }
+    }
+}
+
+static void unlock_barrier(struct hri_domain *domain)
+{
+    hri_store_release(&domain->barrier, 0); /* PAIR barrier-1 */
+    hri_os.wake(&domain->barrier);
+}
+
+/* An item that says, when it is reclaimed, that all before it are. */
+struct marker {
+    struct hri_retired item;
+    uint32_t *left; /* atomic; markers that have not been reached */
+};
+
+static void reach_marker(struct hri_retired *item)
+{
+    uint32_t *left = HRI_CONTAINER(item, struct marker, item)->left;
+
+    /* PAIR marker-1. The waiter may be gone after this; waking its old address wakes nobody. */
+    if (hri_fetch_sub_acq_rel(left, 1) == 1)
+        hri_os.wake(left);
+}
+
+static void wait_for_markers(uint32_t *left)
+{
+    uint32_t seen;
+
+    while ((seen = hri_load_acquire(left)) != 0) /* PAIR marker-1 */
+        hri_os.wait(left, seen, -1);
+}
+
+/* Takes all lists, oldest items first, behind what a barrier that a fork cut off may have left. */
+static void take_lists(struct hri_domain *domain)
+{
+    struct hri_retired **end = &domain->taken;
+
+    while (*end != NULL)
+        end = &(*end)->next;
+    for (int i = 0; i < SHARDS; i++) {
+        /* PAIR pending-1. PAIR arm-1: before the sequences are looked at. */
+        *end = reversed(hri_exchange_seq_cst(&domain->shards[i].pending, NULL));
+        while (*end != NULL)
+            end = &(*end)->next;
+    }
+}
+
+/* Reclaims what was taken; items with cleanups go to the worker. */
+static void reclaim_taken(struct hri_domain *domain)
+{
+    struct hri_retired *item;
+    bool any = false;
+
+    while ((item = domain->taken) != NULL) {
+        domain->taken = item->next;
+        if (item->has_cleanups != NULL && item->has_cleanups(item)) {
+            push(&domain->shards[0], item);
+        } else {
+            reclaim_item(domain->provider, item);
+            any = true;
+        }
+    }
+    if (any)
+        tell_reclaims(domain->provider);
+}
+
+/* Waits for all that was retired in the domain before. The caller may wait for a grace period. */
+static void drain(struct hri_domain *domain)
+{
+    struct marker markers[SHARDS];
+    uint32_t left = SHARDS;
+    int armed = 0;
+
+    lock_barrier(domain);
+    take_lists(domain);
+    if (domain->taken != NULL) {
+        domain->flavor->update_synchronize_rcu();
+        reclaim_taken(domain);
+    }
+    /* What is not taken here was taken by who has armed its shard: that shows in the sequence by now. */
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *shard = &domain->shards[i];
+
+        markers[i] = (struct marker){{.reclaim = reach_marker, .marker = true}, &left};
+        if (hri_load_seq_cst(&shard->sequence) % 2 == 0) /* PAIR arm-1 */
+            continue;
+        armed++;
+        hri_rcu_note_retire(&markers[i].item.epoch);
+        push(shard, &markers[i].item);
+    }
+    if (hri_fetch_sub_acq_rel(&left, (uint32_t)(SHARDS - armed)) !=
+        (uint32_t)(SHARDS - armed)) /* PAIR marker-1 */
+        wait_for_markers(&left);
+    unlock_barrier(domain);
+}
+
+/* A thread in a section may not wait for one. QSBR counts every online thread as a reader: going offline tells. */
+static bool leave_if_qsbr(const struct rcu_flavor_struct *flavor, bool *offline)
+{
+    *offline = false;
+    if (!flavor->read_ongoing())
+        return true;
+    flavor->thread_offline();
+    if (flavor->read_ongoing()) {
+        flavor->thread_online();
+        return false;
+    }
+    *offline = true;
+    return true;
+}
+
+int harena_provider_barrier(harena_provider *provider)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+    struct hri_domain *domains[HRI_PROVIDER_DOMAINS];
+    bool offline[HRI_PROVIDER_DOMAINS], own_offline;
+    const struct rcu_flavor_struct *own;
+    int count = 0, saved = errno, result = 0;
+
+    if (p == NULL)
+        return 0; /* no default provider: nothing can have been retired */
+    own = hri_rcu_or_default(p->rcu);
+    if (hri_thread_cleanups != 0 || !leave_if_qsbr(own, &own_offline))
+        return -EDEADLK;
+    while (count < HRI_PROVIDER_DOMAINS) {
+        domains[count] = hri_load_acquire(&p->domains[count]); /* PAIR domain-1 */
+        if (domains[count] == NULL)
+            break;
+        if (!leave_if_qsbr(domains[count]->flavor, &offline[count])) {
+            result = -EDEADLK;
+            break;
+        }
+        count++;
+    }
+    for (int i = 0; i < count && result == 0; i++)
+        drain(domains[i]);
+    for (int i = 0; i < count; i++)
+        if (offline[i])
+            domains[i]->flavor->thread_online();
+    if (own_offline)
+        own->thread_online();
+    errno = saved;
+    return result;
+}
+
+int harena_provider_destroy(harena_provider *p)
+{
+    uint64_t taken, free_warm;
+    int result;
+
+    if (p == NULL || hri_provider_is_default(p))
+        return -EINVAL;
+    result = harena_provider_barrier(p);
+    if (result != 0)
+        return result;
+    hri_blocks_count(&p->blocks, &taken, &free_warm);
+    if (hri_load_relaxed(&p->live) != 0 || taken != 0) /* relaxed: the caller is alone */
+        return -EBUSY;
+    /* The last callbacks may still be on their way out of our code. */
+    for (int i = 0; i < HRI_PROVIDER_DOMAINS && p->domains[i] != NULL; i++)
+        p->domains[i]->flavor->barrier();
+    hri_provider_free(p);
+    return 0;
+}
+
+/* ---- the provider's own sections ---- */
+
+void harena_provider_read_lock(harena_provider *provider)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+
+    hri_rcu_enter(hri_rcu_or_default(p != NULL ? p->rcu : NULL));
+}
+
+void harena_provider_read_unlock(harena_provider *provider)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+
+    hri_rcu_leave(hri_rcu_or_default(p != NULL ? p->rcu : NULL));
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Retire and reclaim: own pending lists before RCU's. Layer 4. */
+#ifndef HRI_RETIRE_H
+#define HRI_RETIRE_H
+#include "provider.h"
+#include "rcu.h"
+
+/* Part of the record of whatever is retired, so that retiring allocates nothing. */
+struct hri_retired {
+    struct hri_retired *next;
+    void (*reclaim)(
+        struct hri_retired *item); /* gives back cleanups first, then chunks, the record last */
+    uint64_t bytes;                /* that count as deferred until then */
+    unsigned long epoch;           /* for ThreadSanitizer */
+    bool (*has_cleanups)(
+        struct hri_retired
+            *item); /* asked after the grace period: the user's code will run, on RCU's
+                                                       worker only; NULL: never */
+    bool marker;    /* a barrier's own: in no figure */
+};
+
+/* What one flavour holds back for one provider; made at first use, lives as long as the provider. The first one of a
+ * flavour creates RCU's worker thread. NULL, ENOMEM: no record, or more than HRI_PROVIDER_DOMAINS flavours. */
+struct hri_domain *hri_domain_get(harena_provider *provider,
+                                  const struct rcu_flavor_struct *flavor);
+
+const struct rcu_flavor_struct *hri_domain_flavor(const struct hri_domain *domain);
+
+/* Puts an item, which no new reader can find any more, on the list of what waits for readers. `name` for the event
+ * above the provider's deferred_limit. Waits for nobody; allocates nothing. */
+void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char *name);
+
+/* Whether `bytes` more would be too much for the provider's deferred_limit. */
+bool hri_retire_would_exceed(const harena_provider *provider, uint64_t bytes);
+
+#endif

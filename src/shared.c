@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The shared arena: which generation is the present one, and who may replace it. Layer 6.
+ *
+ * `present` is the one word that says it; everything else is reached from the generation, never by a second load.
+ *
+ *            enter, alloc: CAS             reset: CAS, retire what it removed
+ *   EMPTY ------------------> generation ------------------> EMPTY
+ *     |                           |
+ *     +---- close, release: exchange, retire what it removed ----> CLOSED (for good)
+ *
+ * 1. A generation is installed by the CAS EMPTY -> G only, so at most one thread installs, and never into CLOSED.
+ * 2. A generation is retired by who removed it: a CAS or an exchange removes a value once, so once.
+ * 3. Who loads G in a read section may use it until the section ends: it is retired after it was removed, and
+ *    reclaimed after all sections that began before have ended (PAIR generation-1).
+ * 4. A reset that is suspended between its load and its CAS may find the same address again, a later generation of the
+ *    same arena: it then resets that one, which is what it was asked for. No harm comes of ABA here.
+ * 5. Reset, close and release take nothing and wait for nobody. */
+#include "generation.h"
+
+#include <errno.h>
+#include <string.h>
+
+enum { LANES = 64, LANES_MOST = 1024 };
+
+struct shared {
+    harena_shared present; /* first: a harena_shared * is a struct shared *; atomic */
+    harena_provider *provider;
+    struct hri_domain *domain;
+    struct hri_generation_options generations;
+    uint64_t peak, resets; /* atomic; figures */
+    struct hri_retired retired;
+    char name[HRI_NAME_SIZE];
+};
+
+/* Rotates the lanes of arenas made one after another; atomic. */
+static uint32_t next_colour;
+
+static struct shared *shared_of(const harena_shared *s)
+{
+    return HRI_CONTAINER(s, struct shared, present);
+}
+
+/* ---- create ---- */
+
+static bool valid(const harena_shared_options *o)
+{
+    if (o->size != sizeof(*o))
+        return false;
+    if (o->alignment != 0 &&
+        (!hri_is_power_of_two(o->alignment) || o->alignment > HRI_ALIGNMENT_MAX))
+        return false;
+    if (o->lanes > LANES_MOST || (o->no_lanes && o->lanes != 0))
+        return false;
+    return o->debug == NULL || o->debug[0] == '\0';
+}
+
+static uint32_t power_of_two_from(uint32_t n)
+{
+    uint32_t power = 1;
+
+    while (power < n)
+        power *= 2;
+    return power;
+}
+
+static uint32_t lanes_of(const harena_shared_options *o)
+{
+    if (o->no_lanes)
+        return 1;
+    return o->lanes != 0 ? power_of_two_from(o->lanes) : LANES;
+}
+
+harena_shared *harena_shared_create(const harena_shared_options *options)
+{
+    static const harena_shared_options defaults = {.size = sizeof(defaults)};
+    const harena_shared_options *o = options != NULL ? options : &defaults;
+    harena_provider *p;
+    struct hri_domain *domain;
+    struct shared *s;
+    int saved = errno;
+
+    if (!valid(o)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    p = hri_provider_or_default(o->provider);
+    domain = p != NULL ? hri_domain_get(p, o->rcu) : NULL;
+    s = domain != NULL ? hri_slab_get(&p->slab, sizeof(*s)) : NULL;
+    if (s == NULL) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    s->provider = p;
+    s->domain = domain;
+    hri_copy_name(s->name, o->name, "shared");
+    s->generations = (struct hri_generation_options){
+        .provider = p,
+        .name = s->name,
+        .limit = o->limit != 0 ? o->limit : UINT64_MAX,
+        .alignment = hri_max(o->alignment, HRI_ALIGNMENT),
+        .lanes = lanes_of(o),
+        .colour = hri_fetch_add_relaxed(&next_colour, 1), /* relaxed: any number will do */
+        .no_lanes = o->no_lanes,
+        .zero = o->zero,
+    };
+    hri_store_relaxed(&s->peak, 0);
+    hri_store_relaxed(&s->resets, 0);
+    hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
+    hri_fetch_add_relaxed(&p->live, 1);                        /* relaxed: a figure */
+    errno = saved;
+    return &s->present;
+}
+
+/* ---- the present generation ---- */
+
+/* A fresh generation in place of none. What another thread installed first will do as well. */
+static HRI_COLD harena_view *install(struct shared *s)
+{
+    struct hri_generation *mine = hri_generation_create(&s->generations);
+    harena_view *seen = hri_view_empty;
+
+    if (mine == NULL) {
+        seen = hri_load_acquire(&s->present.generation); /* PAIR generation-1 */
+        return seen != hri_view_empty ? seen : hri_view_no_memory;
+    }
+    if (hri_cas_acq_rel(&s->present.generation, &seen, &mine->view)) /* PAIR generation-1 */
+        return &mine->view;
+    hri_generation_destroy(mine);
+    return seen;
+}
+
+harena_view *hri_shared_present(harena_shared *shared)
+{
+    struct shared *s = shared_of(shared);
+    harena_view *view = hri_load_acquire(
+        &s->present.generation); /* PAIR generation-1: installed by another thread */
+
+    while (HRI_UNLIKELY(view == hri_view_empty))
+        view = install(s);
+    return view;
+}
+
+harena_view *harena_shared_enter(harena_shared *s)
+{
+    if (s == NULL)
+        return hri_view_closed;
+    hri_rcu_enter(hri_domain_flavor(shared_of(s)->domain));
+    return hri_shared_present(s);
+}
+
+void harena_shared_leave(harena_shared *s, harena_view *view)
+{
+    (void)view;
+    if (s != NULL)
+        hri_rcu_leave(hri_domain_flavor(shared_of(s)->domain));
+}
+
+/* ---- reset, close, release ---- */
+
+static void note_peak(struct shared *s, const struct hri_generation *g)
+{
+    hri_raise_to(&s->peak, hri_generation_len(g));
+}
+
+static void reclaim_generation(struct hri_retired *item)
+{
+    hri_generation_destroy(HRI_CONTAINER(item, struct hri_generation, retired));
+}
+
+static bool has_cleanups(struct hri_retired *item)
+{
+    /* PAIR cleanup-1: also those registered by readers after it was retired */
+    return hri_load_acquire(&HRI_CONTAINER(item, struct hri_generation, retired)->cleanups) != NULL;
+}
+
+/* The caller has removed the generation. */
+static void retire(struct shared *s, harena_view *view)
+{
+    struct hri_generation *g = hri_generation_of(view);
+
+    if (g->state != HRI_LIVE)
+        return;
+    note_peak(s, g);
+    g->retired = (struct hri_retired){
+        .reclaim = reclaim_generation,
+        .bytes = hri_generation_held(g),
+        .has_cleanups = has_cleanups,
+    };
+    hri_retire(s->domain, &g->retired, s->name);
+}
+
+int harena_shared_reset(harena_shared *shared)
+{
+    struct shared *s;
+    harena_view *view;
+
+    if (shared == NULL)
+        return -EINVAL;
+    s = shared_of(shared);
+    view = hri_load_acquire(&s->present.generation); /* PAIR generation-1 */
+    do {
+        if (view == hri_view_closed)
+            return -ESHUTDOWN;
+        if (view == hri_view_empty)
+            return 0;
+        if (hri_retire_would_exceed(s->provider, hri_generation_held(hri_generation_of(view)))) {
+            hri_provider_event(
+                s->provider, HARENA_EVENT_DEFERRED_LIMIT, EAGAIN, 0, s->name,
+                "reset refused: more would be held back for readers than deferred_limit");
+            return -EAGAIN;
+        }
+    } while (
+        !hri_cas_acq_rel(&s->present.generation, &view, hri_view_empty)); /* PAIR generation-1 */
+    hri_fetch_add_relaxed(&s->resets, 1);                                 /* relaxed: a figure */
+    retire(s, view);
+    return 0;
+}
+
+void harena_shared_close(harena_shared *shared)
+{
+    struct shared *s;
+
+    if (shared == NULL)
+        return;
+    s = shared_of(shared);
+    retire(s,
+           hri_exchange_acq_rel(&s->present.generation, hri_view_closed)); /* PAIR generation-1 */
+}
+
+static void free_record(struct shared *s)
+{
+    harena_provider *p = s->provider;
+
+    hri_slab_put(&p->slab, s, sizeof(*s));
+    hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
+}
+
+static void reclaim_record(struct hri_retired *item)
+{
+    free_record(HRI_CONTAINER(item, struct shared, retired));
+}
+
+void harena_shared_release(harena_shared *shared)
+{
+    struct shared *s;
+
+    if (shared == NULL)
+        return;
+    s = shared_of(shared);
+    harena_shared_close(shared);
+    /* Readers may still be on their way from the handle to CLOSED: the record goes after them. */
+    s->retired = (struct hri_retired){.reclaim = reclaim_record};
+    hri_retire(s->domain, &s->retired, s->name);
+}
+
+int harena_shared_reset_now(harena_shared *shared)
+{
+    struct shared *s;
+    harena_view *view;
+
+    if (shared == NULL)
+        return -EINVAL;
+    s = shared_of(shared);
+    view = hri_load_acquire(&s->present.generation); /* PAIR generation-1 */
+    if (view == hri_view_closed)
+        return -ESHUTDOWN;
+    if (view == hri_view_empty)
+        return 0;
+    hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
+    hri_fetch_add_relaxed(&s->resets, 1);                      /* relaxed: a figure */
+    note_peak(s, hri_generation_of(view));
+    hri_generation_destroy(hri_generation_of(view));
+    return 0;
+}
+
+void harena_shared_release_now(harena_shared *shared)
+{
+    if (shared == NULL)
+        return;
+    harena_shared_reset_now(shared);
+    free_record(shared_of(shared));
+}
+
+/* ---- ask: figures, without a section ---- */
+
+static const struct hri_generation *figures_of(const harena_shared *s)
+{
+    return hri_generation_of(hri_load_acquire(&s->generation)); /* PAIR generation-1 */
+}
+
+size_t harena_shared_len(const harena_shared *s)
+{
+    return s != NULL ? hri_generation_len(figures_of(s)) : 0;
+}
+
+size_t harena_shared_cap(const harena_shared *s)
+{
+    return s != NULL ? hri_generation_held(figures_of(s)) : 0;
+}
+
+size_t harena_shared_peak(const harena_shared *s)
+{
+    const struct hri_generation *g;
+    uint64_t len;
+
+    if (s == NULL)
+        return 0;
+    g = figures_of(s);
+    len = hri_generation_len(g);
+    if (g == figures_of(s)) /* else the record may have been another's meanwhile */
+        hri_raise_to(&shared_of(s)->peak, len);
+    return hri_load_relaxed(&shared_of(s)->peak);
+}
+
+void harena_shared_stats_get(const harena_shared *s, harena_stats *stats)
+{
+    harena_stats all = {0};
+
+    if (stats == NULL || stats->size == 0)
+        return;
+    if (s != NULL) {
+        hri_generation_stats(figures_of(s), &all);
+        all.peak = harena_shared_peak(s);
+        all.resets = hri_load_relaxed(&shared_of(s)->resets);
+    }
+    all.size = stats->size;
+    memcpy(stats, &all, hri_min(stats->size, sizeof(all)));
+}
+
+bool harena_shared_failed(const harena_shared *s)
+{
+    return s == NULL || hri_load_relaxed(&figures_of(s)->failed) != 0;
+}
+
+bool harena_shared_contains(const harena_shared *s, const void *any)
+{
+    return s != NULL && hri_generation_contains(figures_of(s), any);
+}

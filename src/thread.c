@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Thread identity on ConcurrencyKit's stack. Layer 2.
+ *
+ * An identity is a number that at most one live thread has. Lanes and counters are indexed by it, so whoever gets a
+ * number gets what its last holder left there, in order:
+ *
+ *   the old holder's last access -> release in hri_stack_push -> acquire in hri_stack_pop -> the new holder's first
+ *
+ * (PAIR stack-1.) That one edge orders all lanes of all arenas at once.
+ *
+ * A thread gives its number back in the last round of its thread-specific destructors, so that destructors of others
+ * may allocate before; one that runs even later sees HRI_THREAD_GONE and allocates by fetch-add. A thread that meets
+ * the library for the first time in its last round loses its number for the life of the process: there are 32,768.
+ *
+ * fork: the child has one thread. It forgets all identities and counts the fork in the word, so that no lane of a
+ * thread that is not there any more is ever continued, whatever state it was in. */
+#include "thread.h"
+
+#include "ck.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+
+__thread uint32_t harena_thread_word;
+__thread uint32_t hri_thread_cleanups;
+
+static hri_stack_entry
+    identities[HRI_THREAD_MAX]; /* never unmapped, so a late pop may read a link */
+static hri_stack free_identities;
+static uint32_t numbered; /* atomic; identities[0, numbered) have been in use */
+static uint32_t forks;    /* written in the child of a fork only, when it has one thread */
+static pthread_key_t exit_key;
+static bool have_key;
+
+static void give(uint32_t word)
+{
+    hri_stack_push(&free_identities, &identities[(word & 0xffff) - 1]);
+}
+
+/* Runs once per round of destructors: `round` rounds have been waited for. */
+static void at_thread_exit(void *round)
+{
+    uintptr_t rounds = (uintptr_t)round;
+    uint32_t word = harena_thread_word;
+
+    if (rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
+        pthread_setspecific(exit_key, (void *)(rounds + 1)) == 0)
+        return;
+    harena_thread_word = HRI_THREAD_GONE;
+    if (word != HRI_THREAD_UNKNOWN && word != HRI_THREAD_GONE)
+        give(word);
+}
+
+static void in_forked_child(void)
+{
+    forks++;
+    numbered = 0;
+    hri_stack_init(&free_identities);
+    harena_thread_word = HRI_THREAD_UNKNOWN;
+    hri_thread_cleanups = 0;
+}
+
+__attribute__((constructor)) static void at_load(void)
+{
+    have_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
+    pthread_atfork(NULL, NULL, in_forked_child);
+}
+
+static uint32_t take(void)
+{
+    hri_stack_entry *entry = hri_stack_pop(&free_identities);
+    uint32_t number = hri_load_relaxed(&numbered);
+
+    if (entry != NULL)
+        return (uint32_t)(entry - identities) + 1;
+    do {
+        if (number == HRI_THREAD_MAX)
+            return 0;
+    } while (!hri_cas_relaxed(&numbered, &number,
+                              number + 1)); /* relaxed: a new number has no past to order */
+    return number + 1;
+}
+
+uint32_t hri_thread_identify(void)
+{
+    int saved = errno;
+    uint32_t number, word = HRI_THREAD_GONE;
+
+    if (!have_key)
+        return HRI_THREAD_GONE; /* before the library's constructor: ask again next time */
+    if (pthread_setspecific(exit_key, (void *)1) == 0) {
+        number = take();
+        if (number != 0)
+            word = (forks & 0xffff) << 16 | number;
+    }
+    harena_thread_word = word;
+    errno = saved;
+    return word;
+}
+
+uint32_t hri_thread_forks(void)
+{
+    return forks;
+}

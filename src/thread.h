@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Thread identity: a small number for each live thread, reused when it ends. Layer 2. */
+#ifndef HRI_THREAD_H
+#define HRI_THREAD_H
+#include "atomics.h"
+
+/* This thread's identity (declared in <harena/shared.h> too, for the inline paths): bits 0 to 15 a number from 1, bits
+ * 16 to 31 how often the process has forked to get here. Other values: */
+extern __thread uint32_t harena_thread_word __attribute__((tls_model("initial-exec")));
+#define HRI_THREAD_UNKNOWN 0u          /* has not met the library yet */
+#define HRI_THREAD_FREE    0xfffffffdu /* owner of a lane that no thread has claimed */
+#define HRI_THREAD_NOBODY  0xfffffffeu /* owner of a lane that no thread may have */
+#define HRI_THREAD_GONE    0xffffffffu /* late in its destructors, or no number was to be had */
+
+/* Live threads with an identity at once; those beyond allocate by fetch-add. */
+#define HRI_THREAD_MAX 32768
+
+/* This thread's identity, taken at the first call; HRI_THREAD_GONE: none. */
+uint32_t hri_thread_identify(void);
+
+static inline uint32_t hri_thread_word(void)
+{
+    uint32_t word = harena_thread_word;
+
+    return HRI_LIKELY(word != HRI_THREAD_UNKNOWN) ? word : hri_thread_identify();
+}
+
+/* The identity's number, from 0; HRI_THREAD_MAX for a thread without one. */
+static inline uint32_t hri_thread_index(void)
+{
+    uint32_t word = hri_thread_word();
+
+    return word != HRI_THREAD_GONE ? (word & 0xffff) - 1 : HRI_THREAD_MAX;
+}
+
+/* How often the process has forked to get here. */
+uint32_t hri_thread_forks(void);
+
+/* How deep this thread stands in cleanups that run for a reclaim, reset or release. */
+extern __thread uint32_t hri_thread_cleanups __attribute__((tls_model("initial-exec")));
+
+#endif
