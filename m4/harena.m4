@@ -95,10 +95,11 @@ AC_DEFUN([HARENA_WARNINGS],
    AC_SUBST([LIB_WARN_CFLAGS])])
 
 # HARENA_LIBRARY_FLAGS
-# What keeps the library's surface small (hidden names, a version script) and whole (no undefined
-# names, never unloaded: a callback of RCU's worker may still be running in it).
+# What keeps the library's surface small (hidden names, a version script; nobody replaces one of its
+# functions by his own, so that it may inline them) and whole (no undefined names, never unloaded: a
+# callback of RCU's worker may still be running in it).
 AC_DEFUN([HARENA_LIBRARY_FLAGS],
-  [AX_APPEND_COMPILE_FLAGS([-fvisibility=hidden], [HIDDEN_CFLAGS], [-Werror])
+  [AX_APPEND_COMPILE_FLAGS([-fvisibility=hidden -fno-semantic-interposition], [HIDDEN_CFLAGS], [-Werror])
    AX_APPEND_LINK_FLAGS([-Wl,-z,nodelete], [LIB_LDFLAGS])
    dnl A sanitizer's run-time library comes with the program: its names are undefined here.
    AS_IF([test "x$enable_sanitizer" = xno], [AX_APPEND_LINK_FLAGS([-Wl,-z,defs], [LIB_LDFLAGS])])
