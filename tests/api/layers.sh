@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # No file of the library includes a header of a higher layer, every file has a layer (layers.txt),
-# ConcurrencyKit enters through src/ck.h alone and liburcu through src/rcu.h alone.
+# ConcurrencyKit enters through src/ck.h alone and liburcu in layer 4 alone.
 set -eu
 : "${top_srcdir:?}"
 cd "$top_srcdir"
@@ -18,7 +18,7 @@ ${AWK:-awk} '
         file = substr(file, 2)
         sub(/[>"].*/, "", file)
         if (file ~ /^ck_/ && me != "src/ck") { print FILENAME ":" FNR ": ConcurrencyKit is included by src/ck.h alone"; bad = 1 }
-        if (file ~ /^urcu/ && me != "src/rcu") { print FILENAME ":" FNR ": liburcu is included by src/rcu.h alone"; bad = 1 }
+        if (file ~ /^urcu/ && layer[me] != 4) { print FILENAME ":" FNR ": liburcu is included by layer 4 alone"; bad = 1 }
         if (file == "config.h" || (!quoted && file !~ /^harena[.\/]/))
             next
         sub(/\.h$/, "", file)
