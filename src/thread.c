@@ -25,6 +25,14 @@
 __thread uint32_t harena_thread_word;
 __thread uint32_t hri_thread_cleanups;
 
+/* Of a thread's destructors. ThreadSanitizer gives up its own record of the thread in the very last
+ * one: an atomic access after that would crash it. */
+#ifdef HRI_TSAN
+enum { LAST_ROUND = PTHREAD_DESTRUCTOR_ITERATIONS - 1 };
+#else
+enum { LAST_ROUND = PTHREAD_DESTRUCTOR_ITERATIONS };
+#endif
+
 static hri_stack_entry
     identities[HRI_THREAD_MAX]; /* never unmapped, so a late pop may read a link */
 static hri_stack free_identities;
@@ -44,8 +52,7 @@ static void at_thread_exit(void *round)
     uintptr_t rounds = (uintptr_t)round;
     uint32_t word = harena_thread_word;
 
-    if (rounds < PTHREAD_DESTRUCTOR_ITERATIONS &&
-        pthread_setspecific(exit_key, (void *)(rounds + 1)) == 0)
+    if (rounds < LAST_ROUND && pthread_setspecific(exit_key, (void *)(rounds + 1)) == 0)
         return;
     harena_thread_word = HRI_THREAD_GONE;
     if (word != HRI_THREAD_UNKNOWN && word != HRI_THREAD_GONE)

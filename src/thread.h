@@ -6,7 +6,7 @@
 
 /* This thread's identity (declared in <harena/shared.h> too, for the inline paths): bits 0 to 15 a number from 1, bits
  * 16 to 31 how often the process has forked to get here. Other values: */
-extern __thread uint32_t harena_thread_word __attribute__((tls_model("initial-exec")));
+HARENA_API extern __thread uint32_t harena_thread_word __attribute__((tls_model("initial-exec")));
 #define HRI_THREAD_UNKNOWN 0u          /* has not met the library yet */
 #define HRI_THREAD_FREE    0xfffffffdu /* owner of a lane that no thread has claimed */
 #define HRI_THREAD_NOBODY  0xfffffffeu /* owner of a lane that no thread may have */
