@@ -181,7 +181,6 @@ static void reset(struct window *window)
 {
     int result = harena_shared_reset(window->shared);
     count(result == 0 ? &window->resets : &window->refused, 1);
-    harena_provider_tick(window->provider); /* free memory decays while the server is idle */
 }
 
 static struct timespec later(struct timespec time, unsigned ms)
@@ -234,8 +233,7 @@ int window_open(struct window *window, harena_provider *provider, unsigned inter
     options.provider = provider;
     options.name = "window";
     options.limit = limit;
-    *window = (struct window){
-        .provider = provider, .interval_ms = interval_ms, .lock = PTHREAD_MUTEX_INITIALIZER};
+    *window = (struct window){.interval_ms = interval_ms, .lock = PTHREAD_MUTEX_INITIALIZER};
     window->shared = harena_shared_create(&options);
     if (!window->shared)
         return errno;

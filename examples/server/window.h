@@ -18,7 +18,6 @@ enum { WINDOW_MAX_KEY = 512, WINDOW_TOP = 100 };
 
 struct window {
     harena_shared *shared;
-    harena_provider *provider;
     unsigned interval_ms;
     pthread_t timer;
     bool timer_runs;
