@@ -61,6 +61,18 @@ void hri_rcu_note_reclaim(const unsigned long *epoch)
     pthread_mutex_unlock(&acquiring);
 }
 
+void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,
+                  void (*callback)(struct rcu_head *head))
+{
+    __tsan_release(head);
+    flavor->update_call_rcu(head, callback);
+}
+
+void hri_rcu_called(struct rcu_head *head)
+{
+    __tsan_acquire(head);
+}
+
 #else
 
 void hri_rcu_enter(const struct rcu_flavor_struct *flavor)
@@ -81,6 +93,17 @@ void hri_rcu_note_retire(unsigned long *epoch)
 void hri_rcu_note_reclaim(const unsigned long *epoch)
 {
     (void)epoch;
+}
+
+void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,
+                  void (*callback)(struct rcu_head *head))
+{
+    flavor->update_call_rcu(head, callback);
+}
+
+void hri_rcu_called(struct rcu_head *head)
+{
+    (void)head;
 }
 
 #endif

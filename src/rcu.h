@@ -18,4 +18,9 @@ void hri_rcu_leave(const struct rcu_flavor_struct *flavor);
 void hri_rcu_note_retire(unsigned long *epoch);
 void hri_rcu_note_reclaim(const unsigned long *epoch);
 
+/* call_rcu, and what its callback says first: what came before the call comes before the callback. */
+void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,
+                  void (*callback)(struct rcu_head *head));
+void hri_rcu_called(struct rcu_head *head);
+
 #endif

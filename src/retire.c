@@ -97,7 +97,7 @@ static void start_batch(struct shard *shard)
         /* PAIR pending-1: released by push. PAIR arm-1: after the sequence went up. */
         shard->batch = hri_exchange_seq_cst(&shard->pending, NULL);
         if (shard->batch != NULL) {
-            shard->domain->flavor->update_call_rcu(&shard->head, on_grace_period);
+            hri_rcu_call(shard->domain->flavor, &shard->head, on_grace_period);
             return;
         }
         sequence = hri_fetch_add_seq_cst(&shard->sequence, 1) +
@@ -113,9 +113,10 @@ static void on_grace_period(struct rcu_head *head)
 {
     struct shard *shard = HRI_CONTAINER(head, struct shard, head);
     harena_provider *p = shard->domain->provider;
-    struct hri_retired *item = reversed(shard->batch), *next;
+    struct hri_retired *item, *next;
 
-    for (; item != NULL; item = next) {
+    hri_rcu_called(head);
+    for (item = reversed(shard->batch); item != NULL; item = next) {
         next = item->next;
         reclaim_item(p, item);
     }
