@@ -76,8 +76,8 @@ typedef struct crowd {
     _Atomic(harena_shared *) shared;
     bool published;      /* `shared` is replaced under fire: load it inside a section */
     bool may_fail;       /* there is a limit: ENOMEM is an answer */
-    bool closes;   /* somebody closes the arena: ESHUTDOWN is an answer */
-    bool until_closed; /* workers end when they find the arena closed */
+    bool closes;         /* somebody closes the arena: ESHUTDOWN is an answer */
+    bool until_closed;   /* workers end when they find the arena closed */
     bool keep;           /* nobody resets: all objects are verified once more at the end */
     unsigned sections;   /* of each worker */
     atomic_uint entered; /* sections of all workers so far */
@@ -228,7 +228,8 @@ static inline bool crowd_got(crowd_worker *w, const void *at)
 {
     if (at != NULL)
         return true;
-    TEST_EXPECT_MSG(errno == ENOMEM && w->crowd->may_fail, "an allocation gives errno %d", errno);
+    TEST_EXPECT_MSG(errno == ENOMEM && w->crowd->may_fail, "an allocation gives errno %d (%s)",
+                    errno, atomic_load(&test_refusal));
     atomic_fetch_add(&w->crowd->refused, 1);
     return false;
 }

@@ -230,7 +230,7 @@ int main(void)
     Suite *suite = suite_create("race_flavors");
     TCase *tests = test_case(suite, "one reader");
 
-    tcase_add_loop_test(tests, reader_sees_intact_data_until_it_leaves, 0, TEST_FLAVORS *WAYS);
+    tcase_add_loop_test(tests, reader_sees_intact_data_until_it_leaves, 0, TEST_FLAVORS * WAYS);
     tests = test_case(suite, "under fire");
     tcase_add_loop_test(tests, readers_see_intact_data_under_fire, 0, TEST_FLAVORS);
     return test_main(suite);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Fork in the middle of other threads' allocations: the child has arenas and threads of its own, the
  * parent goes on. */
-#include <urcu/urcu-bp.h>
+#include <urcu-bp.h> /* first: it says what rcu_flavor means */
 
 #include "../support/provider.h"
 #include "../support/stamp.h"

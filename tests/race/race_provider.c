@@ -133,7 +133,7 @@ START_TEST(chunk_is_handed_to_one_thread_only)
 {
     const test_role roles[] = {{get_and_put, THREADS}, {NULL, 0}};
 
-    begin(0, 1500);
+    begin(0, 12000);
     test_team(roles, NULL);
     test_provider_finish(race.provider);
 }
@@ -143,7 +143,7 @@ START_TEST(chunk_may_be_put_by_another_thread)
 {
     const test_role roles[] = {{get_and_pass_on, THREADS}, {NULL, 0}};
 
-    begin(0, 1500);
+    begin(0, 12000);
     test_team(roles, NULL);
     empty_slots();
     TEST_NO_FAILURE();
@@ -208,7 +208,7 @@ START_TEST(runs_and_chunks_never_overlap)
 {
     const test_role roles[] = {{get_and_put, THREADS / 2}, {fill_runs, THREADS / 2}, {NULL, 0}};
 
-    begin(0, 1200);
+    begin(0, 10000);
     test_team(roles, NULL);
     test_provider_finish(race.provider);
 }
@@ -234,7 +234,7 @@ START_TEST(trim_under_fire_takes_free_memory_only)
         {get_and_put, THREADS / 2}, {fill_runs, THREADS / 2}, {trim_until_done, 1}, {NULL, 0}};
     harena_provider_stats stats;
 
-    begin(0, 800);
+    begin(0, 8000);
     test_team(roles, NULL);
     test_provider_balanced(race.provider);
     (void)harena_provider_trim(race.provider, 0);
@@ -307,7 +307,7 @@ START_TEST(hard_limit_is_exact_under_fire)
 {
     const test_role roles[] = {{get_and_put, THREADS}, {watch_limit_until_done, 1}, {NULL, 0}};
 
-    begin_limited(THREADS * HELD / 4 * HARENA_CHUNK_SIZE, 1500);
+    begin_limited(THREADS * HELD / 4 * HARENA_CHUNK_SIZE, 10000);
     test_team(roles, NULL);
     ck_assert_uint_gt(atomic_load(&race.refused), 0);
     ck_assert_uint_gt(atomic_load(&race.events), 0);
@@ -324,7 +324,7 @@ START_TEST(hard_limit_is_exact_with_runs_and_trims)
                                {trim_until_done, 1},
                                {NULL, 0}};
 
-    begin_limited(6 * TEST_MIB, 1500);
+    begin_limited(6 * TEST_MIB, 8000);
     test_team(roles, NULL);
     ck_assert_uint_gt(atomic_load(&race.refused), 0);
     expect_all_of_limit();
@@ -352,7 +352,7 @@ START_TEST(limit_may_change_under_fire)
                                {watch_limit_until_done, 1},
                                {NULL, 0}};
 
-    begin_limited(THREADS * HELD / 4 * HARENA_CHUNK_SIZE, 1500);
+    begin_limited(THREADS * HELD / 4 * HARENA_CHUNK_SIZE, 10000);
     test_team(roles, NULL);
     ck_assert_int_eq(harena_provider_set_limit(race.provider, race.limit), 0);
     expect_all_of_limit();

@@ -155,7 +155,7 @@ static void read_versions(void *ctx, unsigned index)
 START_TEST(readers_see_whole_versions_and_each_is_retired_once)
 {
     const test_role roles[] = {{publish, PUBLISHERS}, {read_versions, READERS}, {NULL, 0}};
-    unsigned publisher, number, count = test_rounds(2000);
+    unsigned publisher, number, count = test_rounds(500);
 
     memset(&race, 0, sizeof(race));
     race.flavor = &test_flavors[_i];

@@ -4,8 +4,24 @@
 #define TEST_SUPPORT_PROVIDER_H
 #include <check.h>
 #include <harena/provider.h>
+#include <stdatomic.h>
 
 #define TEST_MIB ((size_t)1 << 20)
+
+/* The text of the last event that told of a refusal, for messages; "" if there was none. */
+static _Atomic(const char *) test_refusal = "";
+
+static inline void test_note_event(void *ctx, const harena_event *event)
+{
+    const char *text = event->kind == HARENA_EVENT_LIMIT              ? "hard limit"
+                       : event->kind == HARENA_EVENT_REGION_EXHAUSTED ? "region exhausted"
+                       : event->kind == HARENA_EVENT_OS_ERROR         ? "error of the OS"
+                                                                      : NULL;
+
+    (void)ctx;
+    if (text != NULL)
+        atomic_store_explicit(&test_refusal, text, memory_order_relaxed);
+}
 
 /* 4 GiB of addresses: hundreds of them fit under Valgrind, too. `limit` and `deferred_limit` 0:
  * none. */
@@ -20,6 +36,7 @@ static inline harena_provider *test_provider(const struct rcu_flavor_struct *rcu
     options.limit = limit;
     options.deferred_limit = deferred_limit;
     options.rcu = rcu;
+    options.on_event = test_note_event;
     provider = harena_provider_create(&options);
     ck_assert_ptr_nonnull(provider);
     return provider;
