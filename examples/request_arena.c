@@ -26,8 +26,8 @@ static struct pair *parse(harena *a, const char *query)
         if (pair == NULL)
             break;
         pair->key = harena_strndup(a, query, key);
-        pair->value = harena_strndup(a, query + key + (key < length),
-                                     length - key - (key < length));
+        pair->value =
+            harena_strndup(a, query + key + (key < length), length - key - (key < length));
         *end = pair;
         end = &pair->next;
     }
@@ -43,7 +43,7 @@ static const char *answer(harena *a, const char *query, size_t scratch)
     if (work != NULL)
         memset(work, 0, scratch);
     for (struct pair *pair = parse(a, query); pair != NULL && text != NULL; pair = pair->next)
-        text = harena_printf(a, "%s%s is %s; ", text, pair->key, pair->value);
+        text = harena_printf(a, "%s[%s is %s]", text, pair->key, pair->value);
     return harena_failed(a) ? NULL : text; /* one question for all that was allocated */
 }
 

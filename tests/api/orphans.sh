@@ -7,7 +7,7 @@ set -eu
 cd "$top_srcdir"
 words=$(mktemp)
 trap 'rm -f "$words"' EXIT
-find Makefile.am src tests bench examples doc \( -name Makefile.am -o -name Makefile.inc \) \
+find Makefile.am src tests bench examples doc \( -name Makefile.am -o -name '*.inc' \) \
     -exec sed -e 's/#.*//' -e 's/\$([a-z_]*srcdir)\///g' {} + | tr -s ' \t\\=' '[\n*]' >"$words"
 find tests bench examples -type f \( -name '*.c' -o -name '*.h' -o -name '*.cc' -o -name '*.sh' -o -name '*.awk' \) |
     sort | {

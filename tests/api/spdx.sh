@@ -8,7 +8,7 @@ cd "$top_srcdir"
     printf '%s\n' configure.ac Makefile.am m4/harena.m4 bootstrap .ci/run
     find src include tests bench examples doc -type f \( -name '*.[ch]' -o -name '*.cc' -o -name '*.hpp' \
         -o -name '*.sh' -o -name '*.awk' -o -name '*.py' -o -name '*.lua' -o -name '*.map' \
-        -o -name '*.supp' -o -name Makefile.inc -o -name '*.[1-9]' \)
+        -o -name '*.supp' -o -name '*.inc' -o -name '*.[1-9]' \)
 } | {
     result=0
     files=0
