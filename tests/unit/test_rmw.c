@@ -3,6 +3,7 @@
  */
 #include "unit.h"
 #include "atomics.h"
+#include <stdio.h>
 
 /* The bar of the lanes, for small objects. */
 #define PER_THOUSAND 5
