@@ -15,7 +15,7 @@ enum { FIRST_LEASE = 512 }; /* bytes; a multiple of a cache line */
 /* A generation that holds nothing: one lane that no thread may have, and the window behind it. */
 #define NOTHING(state_, g)                                                                         \
     {                                                                                              \
-        .view = {0, 0}, .state = (state_), .slow = 2, .name = "none", .alignment = HRI_ALIGNMENT,  \
+        .view = {0, 1}, .state = (state_), .slow = 2, .name = "none", .alignment = HRI_ALIGNMENT,  \
         .limit = UINT64_MAX, .lanes = {                                                            \
             NO_LANE(g),                                                                            \
             NO_LANE(g)                                                                             \
@@ -59,8 +59,8 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
 
     if (g == NULL)
         return NULL;
-    hri_store_relaxed(&g->view.lane_mask, o->lanes - 1);
-    g->view.lane_colour = o->colour;
+    g->view.lane_mask = (uint32_t)((o->lanes - 1) * sizeof(struct harena_lane));
+    hri_store_relaxed(&g->view.lanes, o->lanes);
     g->state = HRI_LIVE;
     g->slow = o->no_lanes ? 2 : o->alignment > HRI_ALIGNMENT;
     g->provider = o->provider;
@@ -102,7 +102,7 @@ static void put_list(harena_provider *p, uint32_t list)
 void hri_generation_destroy(struct hri_generation *g)
 {
     harena_provider *p = g->provider;
-    uint32_t lanes = g->view.lane_mask + 1;
+    uint32_t lanes = g->view.lanes;
     struct hri_cleanup *cleanups;
 
     cleanups = hri_exchange_acq_rel(&g->cleanups,
@@ -132,7 +132,7 @@ bool hri_generation_contains(const struct hri_generation *g, const void *any)
     if (list_contains(p, (uint32_t)(hri_load_acquire(&g->bump) >> 32), any) || /* PAIR bump-1 */
         list_contains(p, hri_load_acquire(&g->run_list), any))                 /* PAIR runs-1 */
         return true;
-    for (uint32_t i = 0; i <= g->view.lane_mask; i++)
+    for (uint32_t i = 0; i < g->view.lanes; i++)
         if (list_contains(p, hri_load_acquire(&g->lanes[i].chunks), any)) /* PAIR lane-1 */
             return true;
     return false;
@@ -142,10 +142,10 @@ bool hri_generation_contains(const struct hri_generation *g, const void *any)
 
 static uint64_t own_chunks(const struct hri_generation *g)
 {
-    uint32_t mask = hri_load_relaxed(&g->view.lane_mask);
+    uint32_t lanes = hri_load_relaxed(&g->view.lanes);
     uint64_t chunks = 0;
 
-    for (uint32_t i = 0; i <= mask; i++)
+    for (uint32_t i = 0; i < lanes; i++)
         chunks += hri_load_relaxed(&g->lanes[i].chunk_count);
     return chunks;
 }
@@ -158,10 +158,10 @@ uint64_t hri_generation_held(const struct hri_generation *g)
 
 uint64_t hri_generation_len(const struct hri_generation *g)
 {
-    uint32_t mask = hri_load_relaxed(&g->view.lane_mask);
+    uint32_t lanes = hri_load_relaxed(&g->view.lanes);
     uint64_t len = hri_load_relaxed(&g->claimed);
 
-    for (uint32_t i = 0; i <= mask; i++) {
+    for (uint32_t i = 0; i < lanes; i++) {
         harena_stats lane = {0};
 
         hri_lane_ops.stats(&g->lanes[i].window, &lane);

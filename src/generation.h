@@ -60,7 +60,7 @@ struct hri_generation_options {
     const char *name;
     uint64_t limit;
     size_t alignment;
-    uint32_t lanes, colour;
+    uint32_t lanes;
     bool no_lanes, zero;
 };
 

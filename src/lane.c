@@ -31,12 +31,12 @@ static struct hri_generation *generation_of(const harena *window)
 
 struct harena_lane *hri_lane_find(struct hri_generation *g)
 {
-    uint32_t word = hri_thread_word(), mask = g->view.lane_mask;
+    uint32_t word = hri_thread_word(), mask = g->view.lanes - 1;
 
     if (word == HRI_THREAD_GONE || g->slow == 2)
         return NULL;
     for (uint32_t probe = 0; probe < PROBES && probe <= mask; probe++) {
-        struct harena_lane *lane = &g->lanes[(word + g->view.lane_colour + probe) & mask];
+        struct harena_lane *lane = &g->lanes[(hri_thread_number(word) + probe) & mask];
         uint32_t owner = hri_load_relaxed(&lane->owner); /* relaxed: see above */
 
         if (owner == HRI_THREAD_FREE && hri_cas_relaxed(&lane->owner, &owner, word))
@@ -161,7 +161,7 @@ static void *alloc_behind_window(harena *window, size_t size, size_t alignment, 
 {
     struct hri_generation *g = generation_of(window);
 
-    if (window == &g->lanes[g->view.lane_mask + 1].window || g->state != HRI_LIVE)
+    if (window == &g->lanes[g->view.lanes].window || g->state != HRI_LIVE)
         return hri_generation_alloc_atomic(g, size, alignment, zeroed);
     return lane_alloc(window, size, alignment, zeroed);
 }
@@ -250,5 +250,5 @@ harena *harena_view_lane_slow(harena_view *view)
     struct hri_generation *g = hri_generation_of(view != NULL ? view : hri_view_closed);
     struct harena_lane *lane = g->state == HRI_LIVE ? hri_lane_find(g) : NULL;
 
-    return lane != NULL ? &lane->window : &g->lanes[g->view.lane_mask + 1].window;
+    return lane != NULL ? &lane->window : &g->lanes[g->view.lanes].window;
 }

@@ -32,9 +32,6 @@ struct shared {
     char name[HRI_NAME_SIZE];
 };
 
-/* Rotates the lanes of arenas made one after another; atomic. */
-static uint32_t next_colour;
-
 static struct shared *shared_of(const harena_shared *s)
 {
     return HRI_CONTAINER(s, struct shared, present);
@@ -99,7 +96,6 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
         .limit = o->limit != 0 ? o->limit : UINT64_MAX,
         .alignment = hri_max(o->alignment, HRI_ALIGNMENT),
         .lanes = lanes_of(o),
-        .colour = hri_fetch_add_relaxed(&next_colour, 1), /* relaxed: any number will do */
         .no_lanes = o->no_lanes,
         .zero = o->zero,
     };

@@ -43,7 +43,7 @@ static bool have_key;
 
 static void give(uint32_t word)
 {
-    hri_stack_push(&free_identities, &identities[(word & 0xffff) - 1]);
+    hri_stack_push(&free_identities, &identities[hri_thread_number(word) - 1]);
 }
 
 /* Runs once per round of destructors: `round` rounds have been waited for. */
@@ -99,7 +99,7 @@ uint32_t hri_thread_identify(void)
     if (pthread_setspecific(exit_key, (void *)1) == 0) {
         number = take();
         if (number != 0)
-            word = (forks & 0xffff) << 16 | number;
+            word = (forks & 0xffc0) << 16 | number << 6 | (forks & 0x3f);
     }
     harena_thread_word = word;
     errno = saved;

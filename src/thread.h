@@ -4,8 +4,9 @@
 #define HRI_THREAD_H
 #include "atomics.h"
 
-/* This thread's identity (declared in <harena/shared.h> too, for the inline paths): bits 0 to 15 a number from 1, bits
- * 16 to 31 how often the process has forked to get here. Other values: */
+/* This thread's identity (declared in <harena/shared.h> too, for the inline paths): bits 6 to 21 a
+ * number from 1, so that a mask makes it the distance of a lane in bytes; the other bits how often
+ * the process has forked to get here. Other values: */
 HARENA_API extern __thread uint32_t harena_thread_word __attribute__((tls_model("initial-exec")));
 #define HRI_THREAD_UNKNOWN 0u          /* has not met the library yet */
 #define HRI_THREAD_FREE    0xfffffffdu /* owner of a lane that no thread has claimed */
@@ -25,12 +26,18 @@ static inline uint32_t hri_thread_word(void)
     return HRI_LIKELY(word != HRI_THREAD_UNKNOWN) ? word : hri_thread_identify();
 }
 
+/* The number in a word, from 1. */
+static inline uint32_t hri_thread_number(uint32_t word)
+{
+    return word >> 6 & 0xffff;
+}
+
 /* The identity's number, from 0; HRI_THREAD_MAX for a thread without one. */
 static inline uint32_t hri_thread_index(void)
 {
     uint32_t word = hri_thread_word();
 
-    return word != HRI_THREAD_GONE ? (word & 0xffff) - 1 : HRI_THREAD_MAX;
+    return word != HRI_THREAD_GONE ? hri_thread_number(word) - 1 : HRI_THREAD_MAX;
 }
 
 /* How often the process has forked to get here. */

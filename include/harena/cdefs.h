@@ -24,8 +24,9 @@
 #define HARENA_PRINTF(text, args) __attribute__((format(printf, text, args)))
 #define HARENA_LIKELY(condition)  __builtin_expect(!!(condition), 1)
 
-/* The next multiple of 16 at or after an address, for the inline paths. */
-#define HARENA_ROUND_UP_16(at) ((char *)(((uintptr_t)(at) + 15) & ~(uintptr_t)15))
+/* A size rounded up to a multiple of 16, for the inline paths. The size, not the cursor, is rounded:
+ * so the rounding is not on the way from one cursor to the next. */
+#define HARENA_ROUND_UP_16(size) (((size) + 15) & ~(size_t)15)
 
 /* What an allocation returns: fresh memory, 16-byte aligned, of the size that parameter number
  * `size` says. */
