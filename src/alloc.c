@@ -86,7 +86,7 @@ static bool resize_last(harena *a, char *old, size_t old_size, size_t new_size)
         return false;
     hri_window_set_cursor(a, old + hri_round_up(new_size, HRI_ALIGNMENT));
     if (a->cursor < before)
-        a->ops->moved_back(a, before);
+        a->ops->moved_back(a, before, true);
     else if (a->limit != a->end)
         hri_store_relaxed(&a->limit, a->cursor); /* hidden: it stays empty */
     if (new_size > old_size && a->ops->zeroes(a))
@@ -171,7 +171,7 @@ char *harena_vprintf(harena *a, const char *format, va_list args)
         return harena_alloc(a, (size_t)length + 1);
     }
     if (rest != 0)
-        a->ops->moved_back(a, a->limit); /* what was cut off lies behind the cursor now */
+        a->ops->moved_back(a, a->limit, false); /* what was cut off lies behind the cursor now */
     if (length < 0)
         return refuse(a, errno);
     at = harena_alloc(a, (size_t)length + 1);

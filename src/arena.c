@@ -43,7 +43,9 @@ static void use_own_memory(struct hri_arena *a, char *from, char *end)
     if (end > a->own_memory)
         a->own_end += hri_round_down((size_t)(end - a->own_memory), HRI_ALIGNMENT);
     a->own_dirty = a->own_end;
-    a->held = (uint64_t)(a->own_end - a->own_memory);
+    a->held += (uint64_t)(a->own_end - a->own_memory);
+    if (__builtin_add_overflow(a->limit, (uint64_t)(a->own_end - a->own_memory), &a->limit))
+        a->limit = UINT64_MAX; /* the limit is about chunks and runs alone */
 }
 
 harena *harena_create(const harena_options *options)
@@ -69,13 +71,15 @@ harena *harena_create(const harena_options *options)
     init(a, o);
     a->provider = p;
     a->rcu = o->rcu != NULL ? o->rcu : p->rcu;
-    a->retain = o->retain_none ? 0 : hri_max(o->retain, HRI_CHUNK);
-    if (o->first != NULL)
-        use_own_memory(a, o->first, (char *)o->first + o->first_size);
     if (o->initial != 0 && !hri_arena_take_initial(a, o->initial)) {
         hri_slab_put(&p->slab, a, sizeof(*a));
         return NULL;
     }
+    a->retain = o->retain != 0 ? o->retain : hri_max(a->held, HRI_CHUNK);
+    if (o->retain_none)
+        a->retain = 0;
+    if (o->first != NULL)
+        use_own_memory(a, o->first, (char *)o->first + o->first_size);
     hri_arena_close_windows(a);
     hri_arena_open_first(a);
     hri_fetch_add_relaxed(&p->live, 1); /* relaxed: a figure, asked when quiet */
@@ -129,6 +133,21 @@ static void put_extent(struct hri_arena *a, uint32_t chunk)
     hri_run_put(a->provider, chunk);
 }
 
+/* The initial run comes first in what is kept; else it is an extent like any other. */
+static void keep_initial(struct hri_arena *a, uint64_t *budget)
+{
+    uint64_t bytes;
+
+    if (a->initial == 0)
+        return;
+    bytes = (uint64_t)hri_load_relaxed(&hri_provider_extent(a->provider, a->initial - 1)->length) *
+            HRI_CHUNK;
+    if (bytes <= *budget)
+        *budget -= bytes;
+    else
+        a->initial = 0;
+}
+
 /* Sorts a list of extents: up to *budget bytes are kept as spare, the rest is given back. */
 static void keep_or_put(struct hri_arena *a, uint32_t list, uint64_t *budget)
 {
@@ -140,11 +159,8 @@ static void keep_or_put(struct hri_arena *a, uint32_t list, uint64_t *budget)
         uint32_t *spares = length == 1 ? &a->spare_chunks : &a->spare_runs;
 
         list = hri_load_relaxed(&extent->next);
-        if (chunk + 1 == a->initial) {
-            if (a->retain != 0)
-                continue; /* hri_arena_open_first finds it */
-            a->initial = 0;
-        }
+        if (chunk + 1 == a->initial)
+            continue; /* hri_arena_open_first finds it */
         if (bytes > *budget) {
             put_extent(a, chunk);
             continue;
@@ -165,6 +181,7 @@ static void empty(struct hri_arena *a, uint64_t retain)
     a->extents = a->spare_chunks = a->spare_runs = 0;
     if (a->fixed)
         return;
+    keep_initial(a, &retain);
     keep_or_put(a, used, &retain);
     keep_or_put(a, chunks, &retain);
     keep_or_put(a, runs, &retain);
@@ -261,12 +278,12 @@ static void arena_fail(harena *window)
     hri_counter_add(&a->failures, 1);
 }
 
-static void arena_moved_back(harena *window, char *from)
+static void arena_moved_back(harena *window, char *from, bool counted)
 {
     struct hri_arena *a = hri_arena_of(window);
     uint64_t len = hri_arena_len(a) + (uint64_t)(from - window->cursor);
 
-    if (len > hri_load_relaxed(&a->peak))
+    if (counted && len > hri_load_relaxed(&a->peak))
         hri_store_relaxed(&a->peak, len);
     if (a->hidden)
         hri_store_relaxed(&window->limit, window->cursor);

@@ -40,6 +40,11 @@ static uint32_t pop_extent(struct hri_arena *a, uint32_t *list)
     return chunk;
 }
 
+static bool is_run(const struct hri_arena *a, uint32_t chunk)
+{
+    return hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->length) > 1;
+}
+
 /* A spare run of at least `length` chunks. */
 static uint32_t take_spare_run(struct hri_arena *a, uint32_t length)
 {
@@ -213,6 +218,11 @@ void hri_arena_open_first(struct hri_arena *a)
     uint32_t chunk;
 
     if (a->own_memory != NULL) {
+        if (a->initial != 0) { /* it comes after the caller's memory, as any spare extent */
+            chunk = a->initial - 1;
+            a->initial = 0;
+            push_extent(a, is_run(a, chunk) ? &a->spare_runs : &a->spare_chunks, chunk);
+        }
         open_window(a, a->own_memory, a->own_end, a->own_dirty, 0);
         if (a->zero)
             a->own_dirty = a->own_memory;

@@ -103,11 +103,9 @@ void hri_generation_destroy(struct hri_generation *g)
 {
     harena_provider *p = g->provider;
     uint32_t lanes = g->view.lanes;
-    struct hri_cleanup *cleanups;
 
-    cleanups = hri_exchange_acq_rel(&g->cleanups,
-                                    NULL); /* PAIR cleanup-1: what other threads registered */
-    hri_cleanup_run(&cleanups);
+    (void)hri_load_acquire(&g->cleanups); /* PAIR cleanup-1: what other threads registered */
+    hri_cleanup_run(&g->cleanups);        /* in place: a cleanup may register more */
     put_list(p, (uint32_t)(hri_load_acquire(&g->bump) >> 32)); /* PAIR bump-1 */
     put_list(p, hri_load_acquire(&g->run_list));               /* PAIR runs-1 */
     for (uint32_t i = 0; i < lanes; i++)

@@ -173,10 +173,11 @@ static void lane_fail(harena *window)
     hri_generation_fail(generation_of(window), error);
 }
 
-static void lane_moved_back(harena *window, char *from)
+static void lane_moved_back(harena *window, char *from, bool counted)
 {
     struct hri_generation *g = generation_of(window);
 
+    (void)counted;
     if (g->slow != 0)
         hri_store_relaxed(&window->limit, window->cursor);
     if (g->zero)

@@ -57,8 +57,6 @@ static bool valid(const harena_provider_options *o)
         return false;
     if (o->limit != 0 && (o->ballast > o->limit || o->soft_limit > o->limit))
         return false;
-    if (o->reserve > SIZE_MAX - HRI_BLOCK)
-        return false;
     return o->reserve == 0 || o->ballast <= o->reserve;
 }
 
@@ -160,8 +158,12 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
         return NULL;
     }
     source = o->page_source != NULL ? o->page_source : &os_source;
-    p = o->reserve != 0 ? reserve(source, hri_round_up(o->reserve, HRI_BLOCK))
-                        : reserve_default_size(source);
+    if (o->reserve > SIZE_MAX - HRI_BLOCK)
+        p = NULL;
+    else if (o->reserve != 0)
+        p = reserve(source, hri_round_up(o->reserve, HRI_BLOCK));
+    else
+        p = reserve_default_size(source);
     if (p == NULL) {
         errno = ENOMEM;
         return NULL;

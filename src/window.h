@@ -10,8 +10,9 @@ struct harena_ops {
     void *(*alloc)(harena *a, size_t size, size_t alignment, bool zeroed);
     /* Another failure than alloc's own: remembers it. */
     void (*fail)(harena *a);
-    /* The bytes between the cursor and `from`, behind it, have been used: the cursor was moved back. */
-    void (*moved_back)(harena *a, char *from);
+    /* The bytes between the cursor and `from`, behind it, have been written; `counted`: they had been handed out, the
+     * cursor was moved back. */
+    void (*moved_back)(harena *a, char *from, bool counted);
     /* Whether everything that it hands out is zero. */
     bool (*zeroes)(const harena *a);
     int (*on_release)(harena *a, harena_cleanup_fn fn, void *ctx);
