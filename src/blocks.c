@@ -109,21 +109,20 @@ static void note_used(struct hri_blocks *b, uint32_t blocks)
 
 /* ---- one chunk ---- */
 
-/* Takes a warm chunk of this block. *raced: another thread was here at the same time. */
-static uint32_t take_warm_of(struct hri_blocks *b, uint32_t block, bool *raced)
+/* Takes a warm chunk of this block, `wanted` if it can be had. */
+static uint32_t take_warm_of(struct hri_blocks *b, uint32_t block, uint32_t wanted)
 {
     struct hri_block *at = &b->table[block];
     uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided below */
-    uint32_t ready, bit;
+    uint32_t ready, bit = UINT32_C(1) << (wanted % HRI_BLOCK_CHUNKS);
 
     while ((ready = ~taken_of(state) & warm_of(state)) != 0) {
-        bit = ready & -ready;
+        if ((ready & bit) == 0)
+            bit = ready & -ready;
         state = hri_fetch_or_acquire(&at->state,
                                      taken_bits(bit)); /* PAIR chunk-1: released by the put */
-        if ((taken_of(state) & bit) != 0) {
-            *raced = true;
+        if ((taken_of(state) & bit) != 0)
             continue;
-        }
         if (HRI_LIKELY((warm_of(state) & bit) != 0))
             return block * HRI_BLOCK_CHUNKS + lowest(bit);
         hri_blocks_put(b, block * HRI_BLOCK_CHUNKS + lowest(bit)); /* purged since it was seen */
@@ -132,33 +131,64 @@ static uint32_t take_warm_of(struct hri_blocks *b, uint32_t block, bool *raced)
     return HRI_NO_CHUNK;
 }
 
-uint32_t hri_blocks_take_warm(struct hri_blocks *b, uint32_t *hint)
+/* Leaves the block in which this thread had settled for another. All relaxed: hints. */
+static void settle(struct hri_blocks *b, struct hri_home *home, uint32_t block, uint32_t me)
 {
-    uint32_t block = hri_load_relaxed(hint), used = hri_load_relaxed(&b->used), chunk;
-    bool raced = false;
+    uint32_t before = hri_load_relaxed(&home->settled);
 
-    chunk = take_warm_of(b, block, &raced);
-    if (HRI_LIKELY(chunk != HRI_NO_CHUNK && !raced))
-        return chunk;
-    if (chunk != HRI_NO_CHUNK) {
-        /* Two threads in one block: the next chunk comes from the next block, so that they part. */
-        hri_store_relaxed(hint, block + 1 < used ? block + 1 : 0);
-        return chunk;
-    }
-    for (uint32_t word = 0; word < (used + 63) / 64; word++) {
+    if (before != 0 && hri_load_relaxed(&b->table[before - 1].settler) == me)
+        hri_store_relaxed(&b->table[before - 1].settler, 0);
+    hri_store_relaxed(&b->table[block].settler, me);
+    hri_store_relaxed(&home->settled, block + 1);
+}
+
+/* Looks through the blocks that may have a warm chunk, once around from this thread's last one. `alone`: only at those
+ * in which no other thread has settled. */
+static uint32_t search_warm(struct hri_blocks *b, struct hri_home *home, uint32_t me, bool alone)
+{
+    uint32_t wanted = hri_load_relaxed(&home->chunk), from = wanted / HRI_BLOCK_CHUNKS;
+    uint32_t words = (hri_load_relaxed(&b->used) + 63) / 64;
+
+    for (uint32_t i = 0; words != 0 && i <= words; i++) {
+        uint32_t word = (from / 64 + i) % words;
         uint64_t bits = hri_load_relaxed(&b->warm_summary[word]); /* relaxed: a hint */
 
+        if (i == 0)
+            bits &= ~(summary_bit(from) - 1);
+        else if (i == words)
+            bits &= summary_bit(from) - 1;
         for (; bits != 0; bits &= bits - 1) {
-            block = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            chunk = take_warm_of(b, block, &raced);
+            uint32_t block = word * 64 + (uint32_t)__builtin_ctzll(bits), chunk, settler;
+
+            settler = hri_load_relaxed(&b->table[block].settler);
+            if (alone && settler != 0 && settler != me)
+                continue;
+            chunk = take_warm_of(b, block, wanted);
             if (chunk != HRI_NO_CHUNK) {
-                hri_store_relaxed(hint, block);
+                if (alone)
+                    settle(b, home, block, me);
+                hri_store_relaxed(&home->chunk, chunk);
                 return chunk;
             }
             note_no_warm(b, block);
         }
     }
     return HRI_NO_CHUNK;
+}
+
+uint32_t hri_blocks_take_warm(struct hri_blocks *b, struct hri_home *home, uint32_t me)
+{
+    uint32_t wanted = hri_load_relaxed(&home->chunk), block = wanted / HRI_BLOCK_CHUNKS, chunk;
+
+    if (HRI_LIKELY(hri_load_relaxed(&b->table[block].settler) == me)) {
+        chunk = take_warm_of(b, block, wanted);
+        if (HRI_LIKELY(chunk != HRI_NO_CHUNK)) {
+            hri_store_relaxed(&home->chunk, chunk);
+            return chunk;
+        }
+    }
+    chunk = search_warm(b, home, me, true);
+    return chunk != HRI_NO_CHUNK ? chunk : search_warm(b, home, me, false);
 }
 
 /* Takes a chunk of this block that is not warm, lowest first. */
@@ -177,27 +207,20 @@ static uint32_t take_cold_of(struct hri_blocks *b, uint32_t block)
     return HRI_NO_CHUNK;
 }
 
-uint32_t hri_blocks_take_cold(struct hri_blocks *b, uint32_t *hint)
+uint32_t hri_blocks_take_cold(struct hri_blocks *b, struct hri_home *home)
 {
-    uint32_t block = hri_load_relaxed(hint), chunk = take_cold_of(b, block), used;
-
-    if (chunk != HRI_NO_CHUNK) {
-        note_used(b, block + 1);
-        return chunk;
-    }
     for (uint32_t word = 0; word < (b->count + 63) / 64; word++) {
         uint64_t bits = ~hri_load_relaxed(&b->full_summary[word]); /* relaxed: a hint */
 
         for (; bits != 0; bits &= bits - 1) {
-            block = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            uint32_t block = word * 64 + (uint32_t)__builtin_ctzll(bits), chunk;
+
             if (block >= b->count)
                 return HRI_NO_CHUNK;
-            used = hri_load_relaxed(&b->used);
             chunk = take_cold_of(b, block);
             if (chunk != HRI_NO_CHUNK) {
-                if (block >= used)
-                    note_used(b, block + 1);
-                hri_store_relaxed(hint, block);
+                note_used(b, block + 1);
+                hri_store_relaxed(&home->chunk, chunk);
                 return chunk;
             }
             if (taken_of(hri_load_relaxed(&b->table[block].state)) == UINT32_MAX)

@@ -23,6 +23,7 @@ struct hri_extent {
 struct hri_block {
     uint64_t state;     /* atomic */
     uint32_t committed; /* atomic; 1: the OS has been asked to make the block usable */
+    uint32_t settler;   /* atomic; a hint: the thread that takes its chunks here, 0: none */
     struct hri_extent extents[HRI_BLOCK_CHUNKS] HRI_ALIGNED;
 } HRI_ALIGNED;
 
@@ -40,12 +41,21 @@ static inline struct hri_extent *hri_extent(const struct hri_blocks *blocks, uin
     return &blocks->table[chunk / HRI_BLOCK_CHUNKS].extents[chunk % HRI_BLOCK_CHUNKS];
 }
 
-/* Takes a chunk that is free and warm, first from block *hint, which is where the next one will be looked for.
- * HRI_NO_CHUNK: there is none, or others were faster. */
-uint32_t hri_blocks_take_warm(struct hri_blocks *blocks, uint32_t *hint);
+/* Where a thread takes its chunks: hints, in a line that it alone writes. What it used last is in its core's cache, and
+ * what another thread used is not: two threads that swap chunks pay more for that than for all else. */
+struct hri_home {
+    uint32_t chunk;   /* atomic; the one that it took or put last */
+    uint32_t settled; /* atomic; index + 1 of the block in which it has settled, 0: none */
+};
 
-/* Takes a free chunk that is not warm, and makes it so; the caller has charged it. HRI_NO_CHUNK: the region is full. */
-uint32_t hri_blocks_take_cold(struct hri_blocks *blocks, uint32_t *hint);
+/* Takes a chunk that is free and warm. Thread `me` (not 0) looks first where it has put or taken one, if it has settled
+ * in that block, then for a block in which nobody else has, and settles there, then anywhere. HRI_NO_CHUNK: there is
+ * none, or others were faster. */
+uint32_t hri_blocks_take_warm(struct hri_blocks *blocks, struct hri_home *home, uint32_t me);
+
+/* Takes a free chunk that is not warm, at the lowest block that has one, and makes it so; the caller has charged it.
+ * HRI_NO_CHUNK: the region is full. */
+uint32_t hri_blocks_take_cold(struct hri_blocks *blocks, struct hri_home *home);
 
 /* Takes `length` adjacent chunks; *cold is how many of them are not warm, which the caller charges and then marks with
  * hri_blocks_warm, or gives back with hri_blocks_untake. At most `budget` cold ones. HRI_NO_CHUNK: none found;

@@ -37,12 +37,19 @@ void hri_provider_event(const harena_provider *p, enum harena_event_kind kind, i
         p->on_event(p->event_ctx, &event);
 }
 
-static struct hri_provider_shard *shard_of_thread(harena_provider *p, bool *alone)
+/* This thread's shard; *me: its number from 1. */
+static inline struct hri_provider_shard *shard_of_thread(harena_provider *p, uint32_t *me)
 {
     uint32_t index = hri_thread_index();
 
-    *alone = index < HRI_PROVIDER_SHARDS - 1;
-    return &p->shards[*alone ? index : HRI_PROVIDER_SHARDS - 1];
+    *me = index + 1;
+    return &p->shards[hri_min(index, HRI_PROVIDER_SHARDS - 1)];
+}
+
+/* Whether the thread has its shard for itself. */
+static inline bool is_alone(uint32_t me)
+{
+    return HRI_LIKELY(me < HRI_PROVIDER_SHARDS);
 }
 
 static inline void count(uint64_t *counter, uint64_t n, bool alone)
@@ -206,22 +213,23 @@ static bool reclaim(harena_provider *p)
     return hook != NULL && hook(p);
 }
 
-static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, uint32_t *hint, const char *name)
+static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *home, uint32_t me,
+                                        const char *name)
 {
     uint32_t chunk;
     int error, tries = 0;
 
     while (!charge(p, 1)) {
-        chunk = hri_blocks_take_warm(&p->blocks, hint);
+        chunk = hri_blocks_take_warm(&p->blocks, home, me);
         if (chunk != HRI_NO_CHUNK)
             return chunk;
         if (tries++ == ROOM_TRIES || !reclaim(p))
             return refuse(p, HARENA_EVENT_LIMIT, ENOMEM, HRI_CHUNK, name);
     }
-    chunk = hri_blocks_take_cold(&p->blocks, hint);
+    chunk = hri_blocks_take_cold(&p->blocks, home);
     if (chunk == HRI_NO_CHUNK) {
         refund(p, 1);
-        chunk = hri_blocks_take_warm(&p->blocks, hint);
+        chunk = hri_blocks_take_warm(&p->blocks, home, me);
         return chunk != HRI_NO_CHUNK
                    ? chunk
                    : refuse(p, HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, HRI_CHUNK, name);
@@ -295,27 +303,35 @@ static uint64_t dirty_of_run(const harena_provider *p, uint32_t chunk, uint32_t 
     return 0;
 }
 
-static uint32_t get(harena_provider *p, uint32_t length, uint32_t mark, const char *name)
+/* What is neither a single chunk nor warm. */
+static HRI_COLD uint32_t get_slowly(harena_provider *p, uint32_t length, struct hri_home *home,
+                                    uint32_t me, const char *name)
 {
-    bool alone;
-    struct hri_provider_shard *shard = shard_of_thread(p, &alone);
-    struct hri_extent *extent;
-    uint32_t chunk;
     int saved = errno;
+    uint32_t chunk = length == 1 ? get_cold_chunk(p, home, me, name) : get_run(p, length, name);
 
-    if (HRI_LIKELY(length == 1)) {
-        chunk = hri_blocks_take_warm(&p->blocks, &shard->block);
-        if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK))
-            chunk = get_cold_chunk(p, &shard->block, name);
-    } else {
-        chunk = get_run(p, length, name);
+    if (chunk != HRI_NO_CHUNK)
+        errno = saved;
+    return chunk;
+}
+
+static inline uint32_t get(harena_provider *p, uint32_t length, uint32_t mark, const char *name)
+{
+    uint32_t me, chunk = HRI_NO_CHUNK;
+    struct hri_provider_shard *shard = shard_of_thread(p, &me);
+    struct hri_extent *extent;
+
+    if (HRI_LIKELY(length == 1))
+        chunk = hri_blocks_take_warm(&p->blocks, &shard->home, me);
+    if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK)) {
+        chunk = get_slowly(p, length, &shard->home, me, name);
+        if (chunk == HRI_NO_CHUNK)
+            return HRI_NO_CHUNK;
     }
-    if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK))
-        return HRI_NO_CHUNK;
-    errno = saved;
-    count(&shard->gets, length, alone);
+    count(&shard->gets, length, is_alone(me));
     extent = hri_provider_extent(p, chunk);
-    extent->dirty = dirty_of_run(p, chunk, length);
+    if (HRI_UNLIKELY(length != 1 || !p->source.zeroed))
+        extent->dirty = dirty_of_run(p, chunk, length);
     hri_store_relaxed(&extent->length,
                       mark); /* relaxed: read by who is told of the extent by its holder */
     return chunk;
@@ -328,10 +344,10 @@ uint32_t hri_run_get(harena_provider *p, uint32_t length, const char *name)
 
 /* ---- put ---- */
 
-static void put(harena_provider *p, uint32_t chunk, uint32_t length, uint64_t dirty)
+/* The run's first extent says how much of it may not be zero; each chunk's own says it from now on. */
+static void spread_dirt(harena_provider *p, uint32_t chunk, uint32_t length)
 {
-    bool alone;
-    struct hri_provider_shard *shard = shard_of_thread(p, &alone);
+    uint64_t dirty = hri_provider_extent(p, chunk)->dirty;
 
     for (uint32_t i = 0; i < length; i++) {
         uint64_t before = i * HRI_CHUNK;
@@ -339,11 +355,21 @@ static void put(harena_provider *p, uint32_t chunk, uint32_t length, uint64_t di
         hri_provider_extent(p, chunk + i)->dirty =
             dirty > before ? hri_min(dirty - before, HRI_CHUNK) : 0;
     }
-    count(&shard->puts, length, alone);
-    if (HRI_LIKELY(length == 1))
+}
+
+static inline void put(harena_provider *p, uint32_t chunk, uint32_t length)
+{
+    uint32_t me;
+    struct hri_provider_shard *shard = shard_of_thread(p, &me);
+
+    count(&shard->puts, length, is_alone(me));
+    if (HRI_LIKELY(length == 1)) {
+        hri_store_relaxed(&shard->home.chunk, chunk); /* relaxed: a hint */
         hri_blocks_put(&p->blocks, chunk);
-    else
+    } else {
+        spread_dirt(p, chunk, length);
         hri_blocks_untake(&p->blocks, chunk, length);
+    }
 }
 
 void hri_run_put(harena_provider *p, uint32_t chunk)
@@ -352,7 +378,7 @@ void hri_run_put(harena_provider *p, uint32_t chunk)
     uint32_t length = hri_load_relaxed(&extent->length);
 
     hri_store_relaxed(&extent->length, 0);
-    put(p, chunk, length, extent->dirty);
+    put(p, chunk, length);
 }
 
 void *harena_chunk_get(harena_provider *provider)
@@ -369,6 +395,7 @@ void *harena_chunk_get(harena_provider *provider)
 void harena_chunk_put(harena_provider *provider, void *chunk)
 {
     harena_provider *p = hri_provider_or_default(provider);
+    struct hri_extent *extent;
     size_t offset;
     uint32_t index;
 
@@ -383,8 +410,10 @@ void harena_chunk_put(harena_provider *provider, void *chunk)
                            "harena_chunk_put: not a raw chunk in use of this provider");
         return;
     }
-    hri_store_relaxed(&hri_provider_extent(p, index)->length, 0);
-    put(p, index, 1, HRI_CHUNK);
+    extent = hri_provider_extent(p, index);
+    extent->dirty = HRI_CHUNK;
+    hri_store_relaxed(&extent->length, 0);
+    put(p, index, 1);
 }
 
 /* ---- limits and trim ---- */

@@ -15,9 +15,9 @@ struct hri_domain; /* layer 4: what one flavour holds back */
 /* What threads write often, apart from each other. Thread number t writes shard t alone, if t is below the number of
  * the last shard; the last shard is for all others and takes read-modify-writes. */
 struct hri_provider_shard {
-    uint64_t gets;  /* atomic; chunks */
-    uint64_t puts;  /* atomic; chunks */
-    uint32_t block; /* atomic; where this thread looks for a warm chunk first */
+    uint64_t gets; /* atomic; chunks */
+    uint64_t puts; /* atomic; chunks */
+    struct hri_home home;
 } HRI_ALIGNED;
 
 struct harena_provider {
