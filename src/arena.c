@@ -148,33 +148,59 @@ static void keep_initial(struct hri_arena *a, uint64_t *budget)
         a->initial = 0;
 }
 
-/* Sorts a list of extents: up to *budget bytes are kept as spare, the rest is given back. */
-static void keep_or_put(struct hri_arena *a, uint32_t list, uint64_t *budget)
+/* What a reset may keep, and what is left to look at. */
+struct keep {
+    uint64_t chunks_left; /* single chunks not looked at yet */
+    uint64_t
+        chunk_bytes; /* to keep in single chunks: the last ones that are looked at, so the oldest */
+    uint64_t run_bytes; /* to keep in runs */
+};
+
+static bool wants_to_keep(struct keep *keep, uint32_t length)
+{
+    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
+
+    if (length == 1)
+        return keep->chunks_left-- * HRI_CHUNK <= keep->chunk_bytes;
+    if (bytes > keep->run_bytes)
+        return false;
+    keep->run_bytes -= bytes;
+    return true;
+}
+
+/* Looks through a list of extents, newest first: keeps some as spare, gives the rest back. */
+static void keep_or_put(struct hri_arena *a, uint32_t list, struct keep *keep)
 {
     while (list != 0) {
         uint32_t chunk = list - 1;
         struct hri_extent *extent = hri_provider_extent(a->provider, chunk);
         uint32_t length = hri_load_relaxed(&extent->length);
-        uint64_t bytes = (uint64_t)length * HRI_CHUNK;
         uint32_t *spares = length == 1 ? &a->spare_chunks : &a->spare_runs;
 
         list = hri_load_relaxed(&extent->next);
         if (chunk + 1 == a->initial)
             continue; /* hri_arena_open_first finds it */
-        if (bytes > *budget) {
+        if (!wants_to_keep(keep, length)) {
             put_extent(a, chunk);
             continue;
         }
-        *budget -= bytes;
         hri_store_relaxed(&extent->next, *spares); /* relaxed: the owner's list */
         *spares = chunk + 1;
     }
 }
 
-/* Windows closed, `retain` bytes kept as spare, the rest given back. */
+static bool is_single(const struct hri_arena *a, uint32_t extent)
+{
+    return extent != 0 &&
+           hri_load_relaxed(&hri_provider_extent(a->provider, extent - 1)->length) == 1;
+}
+
+/* Windows closed, `retain` bytes kept as spare, the rest given back. The oldest chunk is kept, and the next oldest is
+ * the last one put: so the next round takes the same chunks in the same order, out of this core's cache. */
 static void empty(struct hri_arena *a, uint64_t retain)
 {
     uint32_t used = a->extents, chunks = a->spare_chunks, runs = a->spare_runs;
+    struct keep keep;
 
     hri_arena_close_windows(a);
     hri_store_relaxed(&a->closed, 0);
@@ -182,9 +208,12 @@ static void empty(struct hri_arena *a, uint64_t retain)
     if (a->fixed)
         return;
     keep_initial(a, &retain);
-    keep_or_put(a, used, &retain);
-    keep_or_put(a, chunks, &retain);
-    keep_or_put(a, runs, &retain);
+    keep.chunks_left = hri_load_relaxed(&a->chunks) - is_single(a, a->initial);
+    keep.chunk_bytes = hri_min(retain, keep.chunks_left * HRI_CHUNK);
+    keep.run_bytes = retain - keep.chunk_bytes;
+    keep_or_put(a, runs, &keep);
+    keep_or_put(a, chunks, &keep);
+    keep_or_put(a, used, &keep);
 }
 
 void harena_reset(harena *window)
