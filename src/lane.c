@@ -133,15 +133,15 @@ static void *lane_alloc(harena *window, size_t size, size_t alignment, bool zero
     alignment = hri_max(alignment, g->alignment);
     need = size + alignment - HRI_ALIGNMENT;
     at = hri_window_take(window, size, alignment);
-    if (at == NULL) {
-        if (size > HRI_LEASE_MOST || need > HRI_LEASE_MOST)
-            at = hri_lease_run(g, size, zeroed);
-        else
-            at = refill(g, lane, size, need, alignment);
-        if (at == NULL)
-            return hri_generation_fail(g, errno);
+    if (at == NULL && (size > HRI_LEASE_MOST || need > HRI_LEASE_MOST)) {
+        at = hri_lease_run(g, size, zeroed);
+        return at != NULL ? at : hri_generation_fail(g, errno);
     }
-    if (zeroed && !g->zero && size <= HRI_LEASE_MOST)
+    if (at == NULL)
+        at = refill(g, lane, size, need, alignment);
+    if (at == NULL)
+        return hri_generation_fail(g, errno);
+    if (zeroed && !g->zero) /* a lane does not know what of its window is zero */
         memset(at, 0, size);
     return at;
 }
@@ -207,7 +207,10 @@ static bool lane_contains(const harena *window, const void *any)
 
 static bool lane_failed(const harena *window)
 {
-    return hri_load_relaxed(&generation_of(window)->failed) != 0; /* relaxed: a figure */
+    const struct hri_generation *g = generation_of(window);
+
+    /* Relaxed: a figure. The static generations fail all, and keep no account of it. */
+    return g->state != HRI_LIVE || hri_load_relaxed(&g->failed) != 0;
 }
 
 static void lane_clear_failed(harena *window)
