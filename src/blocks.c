@@ -373,11 +373,14 @@ static uint32_t short_run_in(const struct hri_blocks *b, uint32_t block, uint32_
 static uint32_t take_short_run(struct hri_blocks *b, uint32_t length, uint64_t budget,
                                bool warm_only, uint64_t *cold, bool *over_budget)
 {
-    uint32_t used = hri_load_relaxed(&b->used), chunk;
-    uint32_t last = warm_only || used == b->count ? used : used + 1;
+    uint32_t chunk;
     int tries = 0;
 
-    for (uint32_t block = 0; block < last && tries < RUN_TRIES; block++) {
+    for (uint32_t block = 0; block < b->count && tries < RUN_TRIES; block++) {
+        /* What lies in blocks that were never used is cold, so no better than what was over the budget already. Without
+         * that on to the next one, however many others take meanwhile. */
+        if (block >= hri_load_relaxed(&b->used) && (warm_only || *over_budget))
+            break;
         while (tries < RUN_TRIES &&
                (chunk = short_run_in(b, block, length, warm_only)) != HRI_NO_CHUNK) {
             if (!look_at_run(b, chunk, length, cold)) {
@@ -406,8 +409,8 @@ static uint32_t take_long_run(struct hri_blocks *b, uint32_t length, uint64_t bu
         return HRI_NO_CHUNK;
     for (uint32_t block = 0; block <= b->count - spans && tries < RUN_TRIES; block++) {
         used = hri_load_relaxed(&b->used);
-        if (block > used)
-            break; /* what begins at the first unused block is free: nothing better comes later */
+        if (block > used && *over_budget)
+            break; /* what begins at the first unused block is all cold: nothing better comes later */
         if (!look_at_run(b, block * HRI_BLOCK_CHUNKS, length, cold))
             continue;
         if (*cold > budget) {
@@ -432,6 +435,7 @@ uint32_t hri_blocks_take_run(struct hri_blocks *b, uint32_t length, uint64_t bud
     chunk = take_short_run(b, length, 0, true, cold, over_budget);
     if (chunk != HRI_NO_CHUNK)
         return chunk;
+    *over_budget = false; /* a purge may have come between two looks */
     return take_short_run(b, length, budget, false, cold, over_budget);
 }
 

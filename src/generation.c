@@ -10,7 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-enum { FIRST_LEASE = 512 }; /* bytes; a multiple of a cache line */
+/* A lane that took so many bytes begins its next generation with a chunk of its own. */
+enum { BUSY_FROM = 8192 };
 
 /* A generation that holds nothing: one lane that no thread may have, and the window behind it. */
 #define NOTHING(state_, g)                                                                         \
@@ -39,11 +40,12 @@ static size_t record_size(uint32_t lanes)
     return sizeof(struct hri_generation) + (lanes + 1) * sizeof(struct harena_lane);
 }
 
-static void init_lane(struct harena_lane *lane, struct hri_generation *g, uint32_t owner)
+static void init_lane(struct harena_lane *lane, struct hri_generation *g, uint32_t owner,
+                      uint32_t home)
 {
     lane->window.ops = &hri_lane_ops;
     lane->generation = g;
-    lane->lease = FIRST_LEASE;
+    hri_store_relaxed(&lane->home, home);
     hri_store_relaxed(&lane->window.cursor, HRI_NOWHERE); /* relaxed: figures of a reused record */
     hri_store_relaxed(&lane->window.limit, HRI_NOWHERE);
     hri_store_relaxed(&lane->window.end, HRI_NOWHERE);
@@ -79,10 +81,24 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     hri_store_relaxed(&g->run_list, 0);
     hri_store_relaxed(&g->failed, 0);
     hri_store_relaxed(&g->failures, 0);
-    for (uint32_t i = 0; i <= o->lanes; i++)
-        init_lane(&g->lanes[i], g,
-                  i == o->lanes || o->no_lanes ? HRI_THREAD_NOBODY : HRI_THREAD_FREE);
+    for (uint32_t i = 0; i < o->lanes; i++)
+        init_lane(&g->lanes[i], g, o->no_lanes ? HRI_THREAD_NOBODY : HRI_THREAD_FREE,
+                  hri_load_relaxed(&o->homes[i])); /* relaxed: a hint */
+    init_lane(&g->lanes[o->lanes], g, HRI_THREAD_NOBODY, 0);
     return g;
+}
+
+void hri_generation_leave_homes(const struct hri_generation *g, uint32_t *homes)
+{
+    /* Relaxed all over: hints, of lanes whose owners may still be at work. */
+    for (uint32_t i = 0; i < g->view.lanes; i++) {
+        const struct harena_lane *lane = &g->lanes[i];
+        uint32_t home = hri_load_relaxed(&lane->home) & ~HRI_LANE_BUSY;
+
+        if (hri_load_relaxed(&lane->leased) >= BUSY_FROM)
+            home |= HRI_LANE_BUSY;
+        hri_store_relaxed(&homes[i], home);
+    }
 }
 
 /* ---- lists of chunks and runs ---- */

@@ -54,6 +54,10 @@ static inline struct hri_generation *hri_generation_of(const harena_view *view)
     return HRI_CONTAINER(view, struct hri_generation, view);
 }
 
+/* A lane's `home`: index + 1 of its first own chunk, before it has one that of the lane's last generation; 0: none. With
+ * HRI_LANE_BUSY its leases are chunks from the start. */
+#define HRI_LANE_BUSY (UINT32_C(1) << 31)
+
 /* What a shared arena asks of its generations. */
 struct hri_generation_options {
     harena_provider *provider;
@@ -62,6 +66,7 @@ struct hri_generation_options {
     size_t alignment;
     uint32_t lanes;
     bool no_lanes, zero;
+    uint32_t *homes; /* atomic; one a lane, what the last generation leaves to the next */
 };
 
 /* A fresh generation: a record, no chunk. NULL: the slab cannot grow. */
@@ -69,6 +74,9 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
 
 /* Runs the cleanups and gives everything back, the record last. Nobody else can reach it any more. */
 void hri_generation_destroy(struct hri_generation *g);
+
+/* Leaves to the next generation where its lanes had their chunks and which were busy. */
+void hri_generation_leave_homes(const struct hri_generation *g, uint32_t *homes);
 
 /* Bytes that it holds, that it has handed out; exact when quiet. Any thread, also on a record that has been reused. */
 uint64_t hri_generation_held(const struct hri_generation *g);

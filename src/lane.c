@@ -7,7 +7,8 @@
  * (PAIR stack-1). Only the owner writes a lane; others read its counters.
  *
  * Leases begin small and double, so that a quiet thread wastes little; a busy one ends with chunks of its own, linked in
- * its lane without any read-modify-write, and meets nobody. */
+ * its lane without any read-modify-write, and meets nobody. What was busy in one generation begins the next with a chunk
+ * of its own, if it can be had the same one: it is in that core's cache. */
 #include "generation.h"
 #include "thread.h"
 
@@ -15,8 +16,9 @@
 #include <string.h>
 
 enum {
-    PROBES = 4,    /* lanes that a thread looks at */
-    DIRECT = 2048, /* from here on an object that does not fit leaves the window as it is */
+    PROBES = 4,        /* lanes that a thread looks at */
+    FIRST_LEASE = 512, /* bytes; a power of two */
+    DIRECT = 2048,     /* from here on an object that does not fit leaves the window as it is */
 };
 
 static struct harena_lane *lane_of(const harena *window)
@@ -29,6 +31,15 @@ static struct hri_generation *generation_of(const harena *window)
     return lane_of(window)->generation;
 }
 
+/* The lane has just been claimed: where this thread had its chunks in the last generation it looks first. */
+static void come_home(const struct hri_generation *g, const struct harena_lane *lane)
+{
+    uint32_t home = lane->home & ~HRI_LANE_BUSY;
+
+    if (home != 0)
+        hri_provider_prefer(g->provider, home - 1);
+}
+
 struct harena_lane *hri_lane_find(struct hri_generation *g)
 {
     uint32_t word = hri_thread_word(), mask = g->view.lanes - 1;
@@ -39,8 +50,10 @@ struct harena_lane *hri_lane_find(struct hri_generation *g)
         struct harena_lane *lane = &g->lanes[(hri_thread_number(word) + probe) & mask];
         uint32_t owner = hri_load_relaxed(&lane->owner); /* relaxed: see above */
 
-        if (owner == HRI_THREAD_FREE && hri_cas_relaxed(&lane->owner, &owner, word))
+        if (owner == HRI_THREAD_FREE && hri_cas_relaxed(&lane->owner, &owner, word)) {
+            come_home(g, lane);
             return lane;
+        }
         if (owner == word)
             return lane;
     }
@@ -71,6 +84,8 @@ static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *la
 
     if (chunk == HRI_NO_CHUNK)
         return NULL;
+    if (lane->chunks == 0) /* relaxed: a hint */
+        hri_store_relaxed(&lane->home, (lane->home & HRI_LANE_BUSY) | (chunk + 1));
     hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next, lane->chunks);
     hri_store_release(&lane->chunks, chunk + 1); /* PAIR lane-1: acquired by who walks the list */
     hri_store_relaxed(&lane->chunk_count, lane->chunk_count + 1);
@@ -83,18 +98,27 @@ static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *la
     return at; /* a rest that is lost counts as handed out */
 }
 
+/* Bytes of the next lease: as many as all so far, and at least the first; HRI_CHUNK: a chunk of the lane's own. */
+static size_t next_lease(const struct harena_lane *lane)
+{
+    uint64_t leased = lane->leased + FIRST_LEASE;
+
+    if ((lane->home & HRI_LANE_BUSY) != 0 || leased >= HRI_CHUNK)
+        return HRI_CHUNK;
+    return (size_t)1 << (63 - __builtin_clzll(leased));
+}
+
 /* The next lease in the window. False: refused. */
-static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_t need)
+static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_t lease,
+                       size_t need)
 {
     size_t got;
-    char *at = hri_lease_claim(g, hri_max(lane->lease, need), need, &got);
+    char *at = hri_lease_claim(g, hri_max(lease, need), need, &got);
 
     if (at == NULL)
         return false;
     hri_counter_add(&lane->leased, got);
     open_window(g, lane, at, at + got);
-    if (lane->lease < HRI_CHUNK)
-        lane->lease *= 2;
     return true;
 }
 
@@ -104,15 +128,16 @@ static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_
 static char *refill(struct hri_generation *g, struct harena_lane *lane, size_t size, size_t need,
                     size_t alignment)
 {
-    size_t got;
+    size_t lease = next_lease(lane), got;
     char *at;
 
-    if (lane->lease >= HRI_CHUNK) {
+    if (lease >= HRI_CHUNK) {
         at = alloc_in_own_chunk(g, lane, size); /* at a multiple of 64 KiB */
         if (at != NULL)
             return at;
-    } else if (need < DIRECT || need <= lane->lease / 2) {
-        return take_lease(g, lane, need) ? hri_window_take(&lane->window, size, alignment) : NULL;
+    } else if (need < DIRECT || need <= lease / 2) {
+        return take_lease(g, lane, lease, need) ? hri_window_take(&lane->window, size, alignment)
+                                                : NULL;
     }
     at = hri_lease_claim(g, need, need, &got);
     if (at == NULL)

@@ -416,6 +416,14 @@ void harena_chunk_put(harena_provider *provider, void *chunk)
     put(p, index, 1);
 }
 
+void hri_provider_prefer(harena_provider *p, uint32_t chunk)
+{
+    uint32_t me;
+    struct hri_provider_shard *shard = shard_of_thread(p, &me);
+
+    hri_store_relaxed(&shard->home.chunk, chunk); /* relaxed: a hint */
+}
+
 /* ---- limits and trim ---- */
 
 bool harena_provider_owns(const harena_provider *p, const void *any)

@@ -73,6 +73,9 @@ void hri_provider_event(const harena_provider *provider, enum harena_event_kind 
  * the length and how much may not be zero. */
 uint32_t hri_run_get(harena_provider *provider, uint32_t length, const char *name);
 
+/* This thread looks for its next chunk there first. A hint. */
+void hri_provider_prefer(harena_provider *provider, uint32_t chunk);
+
 /* Whether the hard limit leaves room for `bytes` more: a guess. */
 bool hri_provider_has_room(const harena_provider *provider, uint64_t bytes);
 

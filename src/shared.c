@@ -30,7 +30,13 @@ struct shared {
     uint64_t peak, resets; /* atomic; figures */
     struct hri_retired retired;
     char name[HRI_NAME_SIZE];
+    uint32_t homes[]; /* atomic; hints, one a lane */
 };
+
+static size_t record_size(uint32_t lanes)
+{
+    return sizeof(struct shared) + lanes * sizeof(uint32_t);
+}
 
 static struct shared *shared_of(const harena_shared *s)
 {
@@ -82,7 +88,7 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
     }
     p = hri_provider_or_default(o->provider);
     domain = p != NULL ? hri_domain_get(p, o->rcu) : NULL;
-    s = domain != NULL ? hri_slab_get(&p->slab, sizeof(*s)) : NULL;
+    s = domain != NULL ? hri_slab_get(&p->slab, record_size(lanes_of(o))) : NULL;
     if (s == NULL) {
         errno = ENOMEM;
         return NULL;
@@ -98,7 +104,10 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
         .lanes = lanes_of(o),
         .no_lanes = o->no_lanes,
         .zero = o->zero,
+        .homes = s->homes,
     };
+    for (uint32_t i = 0; i < s->generations.lanes; i++)
+        hri_store_relaxed(&s->homes[i], 0);
     hri_store_relaxed(&s->peak, 0);
     hri_store_relaxed(&s->resets, 0);
     hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
@@ -177,6 +186,7 @@ static void retire(struct shared *s, harena_view *view)
     if (g->state != HRI_LIVE)
         return;
     note_peak(s, g);
+    hri_generation_leave_homes(g, s->homes);
     g->retired = (struct hri_retired){
         .reclaim = reclaim_generation,
         .bytes = hri_generation_held(g),
@@ -227,7 +237,7 @@ static void free_record(struct shared *s)
 {
     harena_provider *p = s->provider;
 
-    hri_slab_put(&p->slab, s, sizeof(*s));
+    hri_slab_put(&p->slab, s, record_size(s->generations.lanes));
     hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
 }
 
@@ -265,6 +275,7 @@ int harena_shared_reset_now(harena_shared *shared)
     hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
     hri_fetch_add_relaxed(&s->resets, 1);                      /* relaxed: a figure */
     note_peak(s, hri_generation_of(view));
+    hri_generation_leave_homes(hri_generation_of(view), s->homes);
     hri_generation_destroy(hri_generation_of(view));
     return 0;
 }

@@ -4,7 +4,7 @@
 #define HRI_SLAB_H
 #include "ck.h"
 
-#define HRI_SLAB_CLASSES 24
+#define HRI_SLAB_CLASSES 32
 
 struct hri_slab_class {
     hri_stack free; /* records given back */

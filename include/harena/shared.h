@@ -47,7 +47,7 @@ struct harena_lane {
     void *generation; /* whose lane this is */
     uint64_t leased;  /* bytes that the owner has claimed so far */
     uint32_t owner;   /* the owner's harena_thread_word, or a value that no thread has */
-    uint32_t lease;   /* bytes of the next lease */
+    uint32_t home;    /* where its first own chunk is or was, and whether it begins with one */
     uint32_t chunks;  /* the lane's own chunks, newest first; 0: none */
     uint32_t chunk_count;
 };
