@@ -61,6 +61,13 @@ planted layers "a file without a layer" planted.c
 echo '#include <ck_stack.h>' >>src/base.h
 planted layers "ConcurrencyKit included elsewhere" base.h
 
+printf '\nHARENA_API int harena_planted(void);\n' >>include/harena/arena.h
+planted manpages "a function that no page describes" 'does not describe harena_planted'
+grep -v 'links/harena_alloc\.3' doc/Makefile.inc >planted && mv planted doc/Makefile.inc
+planted manpages "a function that man does not find" 'no link for harena_alloc$'
+grep -v '^\.SH NOTES' doc/man/harena.7 >planted && mv planted doc/man/harena.7
+planted manpages "a page without one of its sections" 'harena.7 has no section NOTES'
+
 echo 'int main(void) { return 0; }' >tests/unit/test_planted.c
 planted orphans "a test that no makefile names" test_planted.c
 
