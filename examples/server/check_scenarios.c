@@ -103,6 +103,26 @@ static bool send_half(struct client *client, const char *body, size_t length)
            http_send(&client->connection, body, length / 2);
 }
 
+/* Waits until the server works on the half and on the request that asks for this figure. */
+static bool half_arrived(const struct client *client)
+{
+    static const char FIGURE[] = "\nhttp_requests_in_flight ";
+    struct connection other;
+    unsigned long in_flight = 0;
+    connection_init(&other, client->options->port);
+    for (int i = 0; i < 500 && in_flight < 2; i++) {
+        struct answer answer;
+        const char *why;
+        pause_ms(10);
+        if (!http_ask(&other, "GET", "/metrics", NULL, 0, &answer, &why))
+            break;
+        const char *figure = strstr(answer.body, FIGURE);
+        in_flight = figure ? strtoul(figure + sizeof FIGURE - 1, NULL, 10) : 0;
+    }
+    connection_close(&other);
+    return in_flight >= 2;
+}
+
 static bool refuses(const struct client *client)
 {
     for (int i = 0; i < 100; i++) {
@@ -140,9 +160,8 @@ void command_drain(struct client *total)
 {
     char *body = many_codes(total, 10000);
     size_t length = strlen(body);
-    if (!send_half(total, body, length))
+    if (!send_half(total, body, length) || !half_arrived(total))
         fail(total, "cannot begin a request");
-    pause_ms(200); /* the server has the half */
     kill(total->options->pid, SIGTERM);
     if (!refuses(total))
         fail(total, "still accepts connections after SIGTERM");
