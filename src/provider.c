@@ -15,7 +15,7 @@
 
 enum {
     RAW_CHUNK = 0x7fffffff, /* the extent length that marks a chunk of harena_chunk_get */
-    ROOM_TRIES = 4,         /* times that a request at the limit makes room before it is refused */
+    ROOM_MS = 100, /* how long a request that finds no memory may try again while some is reclaimed */
 };
 
 /* ---- small things ---- */
@@ -66,6 +66,8 @@ static bool charge(harena_provider *p, uint64_t chunks)
 {
     uint64_t bytes = chunks * HRI_CHUNK, seen = hri_load_relaxed(&p->committed), limit;
 
+    if (chunks == 0)
+        return true; /* warm memory serves also when the limit has been lowered below it */
     do {
         limit = hri_load_relaxed(&p->limit);
         if (limit != 0 && (bytes > limit || seen > limit - bytes))
@@ -156,8 +158,9 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     return true;
 }
 
-/* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm. */
-static size_t purge_blocks(harena_provider *p, uint64_t keep)
+/* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm, but none that
+ * would leave less than `least`. */
+static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least)
 {
     uint64_t taken, free_warm, state, done = 0;
 
@@ -165,12 +168,12 @@ static size_t purge_blocks(harena_provider *p, uint64_t keep)
     for (uint32_t block = hri_load_relaxed(&p->blocks.used); block-- > 0;) {
         uint64_t warm;
 
-        if ((free_warm - done) * HRI_CHUNK <= keep)
+        if ((free_warm - done) * HRI_CHUNK <= hri_max(keep, least))
             break;
         if (!hri_blocks_claim(&p->blocks, block, &state))
             continue;
         warm = (uint64_t)__builtin_popcountll(state >> 32);
-        if ((free_warm - done - hri_min(warm, free_warm - done)) * HRI_CHUNK < keep) {
+        if ((free_warm - done - hri_min(warm, free_warm - done)) * HRI_CHUNK < least) {
             hri_blocks_unpurged(&p->blocks, block); /* this one would be too much */
             continue;
         }
@@ -204,35 +207,56 @@ static void purge_chunks(harena_provider *p, uint64_t chunks)
 
 /* ---- take ---- */
 
-/* Gets back what RCU holds, if anything, before somebody is refused. True: it is worth trying again. */
-static bool reclaim(harena_provider *p)
+/* How often something has been reclaimed. To be read before memory is looked for: what was reclaimed until then is seen
+ * by the look, what is reclaimed later is seen by `reclaim`. */
+static uint32_t reclaims(const harena_provider *p)
 {
-    bool (*hook)(harena_provider *) =
+    return hri_load_acquire(&p->reclaims); /* PAIR reclaims-1: raised when the chunks are back */
+}
+
+/* Gets back what RCU holds, if anything, before somebody is refused. True: it is worth looking again. */
+static bool reclaim(harena_provider *p, uint32_t seen)
+{
+    bool (*hook)(harena_provider *, uint32_t) =
         hri_load_acquire(&p->reclaim); /* PAIR domain-1: set with the first domain */
 
-    return hook != NULL && hook(p);
+    return hook != NULL && hook(p, seen);
+}
+
+/* Whether a request that began to look for room at *began (0: now) has looked long enough. Others may have been faster
+ * each time that something was reclaimed. */
+static bool is_late(uint64_t *began)
+{
+    uint64_t now = hri_os.milliseconds();
+
+    if (*began == 0)
+        *began = now;
+    return now - *began > ROOM_MS;
 }
 
 static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *home, uint32_t me,
                                         const char *name)
 {
-    uint32_t chunk;
-    int error, tries = 0;
+    uint64_t began = 0;
+    uint32_t chunk, seen;
+    int error;
 
-    while (!charge(p, 1)) {
+    for (;;) {
+        enum harena_event_kind kind = HARENA_EVENT_LIMIT;
+
+        seen = reclaims(p);
+        if (charge(p, 1)) {
+            chunk = hri_blocks_take_cold(&p->blocks, home);
+            if (chunk != HRI_NO_CHUNK)
+                break;
+            refund(p, 1);
+            kind = HARENA_EVENT_REGION_EXHAUSTED;
+        }
         chunk = hri_blocks_take_warm(&p->blocks, home, me);
         if (chunk != HRI_NO_CHUNK)
             return chunk;
-        if (tries++ == ROOM_TRIES || !reclaim(p))
-            return refuse(p, HARENA_EVENT_LIMIT, ENOMEM, HRI_CHUNK, name);
-    }
-    chunk = hri_blocks_take_cold(&p->blocks, home);
-    if (chunk == HRI_NO_CHUNK) {
-        refund(p, 1);
-        chunk = hri_blocks_take_warm(&p->blocks, home, me);
-        return chunk != HRI_NO_CHUNK
-                   ? chunk
-                   : refuse(p, HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, HRI_CHUNK, name);
+        if (is_late(&began) || !reclaim(p, seen))
+            return refuse(p, kind, ENOMEM, HRI_CHUNK, name);
     }
     error = commit_blocks(p, chunk, 1);
     if (error != 0) {
@@ -262,12 +286,14 @@ static int commit_run(harena_provider *p, uint32_t chunk, uint32_t length, uint6
 static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
 {
     size_t bytes = length * HRI_CHUNK;
-    bool over_budget = false;
+    bool over_budget = false, last = bytes > p->region_size;
+    uint64_t began = 0;
 
-    for (int tries = 0;; tries++) {
-        uint64_t cold = 0;
-        uint32_t chunk = hri_blocks_take_run(&p->blocks, length, budget_of(p), &cold, &over_budget);
+    for (;;) {
+        uint64_t cold = 0, limit;
+        uint32_t seen = reclaims(p), chunk;
 
+        chunk = hri_blocks_take_run(&p->blocks, length, budget_of(p), &cold, &over_budget);
         if (chunk != HRI_NO_CHUNK) {
             if (charge(p, cold)) {
                 int error = commit_run(p, chunk, length, cold);
@@ -277,15 +303,17 @@ static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
             hri_blocks_untake(&p->blocks, chunk, length);
             over_budget = true;
         }
-        if (!over_budget)
-            return refuse(p, HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, bytes, name);
-        if (bytes > hri_load_relaxed(&p->limit) || tries == ROOM_TRIES)
-            return refuse(p, HARENA_EVENT_LIMIT, ENOMEM, bytes, name);
-        purge_blocks(p, 0);
-        if (budget_of(p) < length)
-            purge_chunks(p, length);
-        if (budget_of(p) < length && !reclaim(p))
-            tries = ROOM_TRIES - 1; /* one more look, then no */
+        limit = hri_load_relaxed(&p->limit);
+        if (last || (over_budget && limit != 0 && bytes > limit))
+            return refuse(p, over_budget ? HARENA_EVENT_LIMIT : HARENA_EVENT_REGION_EXHAUSTED,
+                          ENOMEM, bytes, name);
+        if (over_budget) {
+            purge_blocks(p, 0, 0);
+            if (budget_of(p) < length)
+                purge_chunks(p, length);
+        }
+        last = is_late(&began) ||
+               (!(over_budget && budget_of(p) >= length) && !reclaim(p, seen)); /* one more look */
     }
 }
 
@@ -449,7 +477,7 @@ size_t harena_provider_trim(harena_provider *provider, size_t keep)
 
     if (p == NULL)
         return 0;
-    bytes = purge_blocks(p, hri_max(keep, p->ballast));
+    bytes = purge_blocks(p, keep, p->ballast);
     errno = saved;
     return bytes;
 }

@@ -50,8 +50,8 @@ struct harena_provider {
     uint32_t reclaims;                                /* counts, to be waited on */
     struct hri_domain *domains[HRI_PROVIDER_DOMAINS]; /* filled from the front, once each */
     bool (*reclaim)(
-        harena_provider
-            *provider); /* layer 4's way to get deferred memory back; NULL: nothing deferred */
+        harena_provider *provider,
+        uint32_t seen); /* layer 4's way to get deferred memory back; NULL: nothing deferred */
 
     struct hri_slab slab HRI_ALIGNED;
     struct hri_provider_shard shards[HRI_PROVIDER_SHARDS];

@@ -62,15 +62,15 @@ static void reclaim_item(harena_provider *p, struct hri_retired *item)
     hri_thread_cleanups--;
     if (marker)
         return;
-    hri_fetch_sub_relaxed(&p->deferred, bytes); /* relaxed: figures; after the chunks are back */
-    hri_fetch_add_relaxed(&p->reclaimed, 1);
+    /* PAIR reclaims-1: the chunks are back, then it is said, then nothing is deferred any more. */
+    hri_fetch_add_acq_rel(&p->reclaims, 1);
+    hri_fetch_sub_acq_rel(&p->deferred, bytes); /* PAIR reclaims-1 */
+    hri_fetch_add_relaxed(&p->reclaimed, 1);    /* relaxed: a figure */
 }
 
-/* Wakes requests at the hard limit that wait for memory. */
+/* Wakes requests at the hard limit that wait for memory: `reclaims` has been raised. */
 static void tell_reclaims(harena_provider *p)
 {
-    hri_fetch_add_relaxed(&p->reclaims,
-                          1); /* relaxed: the chunks themselves are handed over by their bits */
     hri_os.wake(&p->reclaims);
 }
 
@@ -163,12 +163,15 @@ void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char 
 
 /* ---- domains ---- */
 
-/* A request at the hard limit waits a bounded time for what readers hold back, unless it is a reader itself. */
-static bool wait_for_reclaim(harena_provider *p)
+/* Somebody found no memory after `reclaims` was `seen`: waits a bounded time for what readers hold back, unless the
+ * caller is a reader itself. True: something has been reclaimed since. */
+static bool wait_for_reclaim(harena_provider *p, uint32_t seen)
 {
-    uint32_t seen = hri_load_relaxed(&p->reclaims);
+    uint64_t deferred = hri_load_acquire(&p->deferred); /* PAIR reclaims-1: before the other look */
 
-    if (hri_load_relaxed(&p->deferred) == 0 || hri_thread_cleanups != 0)
+    if (hri_load_acquire(&p->reclaims) != seen) /* PAIR reclaims-1 */
+        return true;
+    if (deferred == 0 || hri_thread_cleanups != 0)
         return false;
     for (int i = 0; i < HRI_PROVIDER_DOMAINS; i++) {
         struct hri_domain *domain = hri_load_acquire(&p->domains[i]); /* PAIR domain-1 */
@@ -177,7 +180,7 @@ static bool wait_for_reclaim(harena_provider *p)
             return false;
     }
     hri_os.wait(&p->reclaims, seen, RECLAIM_WAIT_MS);
-    return hri_load_relaxed(&p->reclaims) != seen;
+    return hri_load_acquire(&p->reclaims) != seen; /* PAIR reclaims-1 */
 }
 
 static void nothing(struct rcu_head *head)
