@@ -92,19 +92,21 @@ kill -TERM "$server_pid"
 finish "$server_pid"; server_status=$status; server_pid=''
 finish "$sampler_pid"; sampler_pid='' # ends with the server
 
-# The second half of the samples, halved again: lowest and highest of each.
-memory=$(awk '{ rss[NR] = $1 } END {
-    from = int(NR / 2) + 1; middle = int(NR * 3 / 4) + 1
-    for (i = from; i <= NR; i++) {
-        if (!low || rss[i] < low) low = rss[i]
-        if (i < middle) { if (rss[i] > third) third = rss[i] }
-        else if (rss[i] > fourth) fourth = rss[i]
-    }
-    print low + 0, (third > fourth ? third : fourth) + 0, third + 0, fourth + 0
-}' "$scratch/memory")
+# The second half of the samples, lowest and highest; then median and highest of each of its halves.
+samples=$(wc -l <"$scratch/memory")
+quarter()
+{
+    sed -n "$(($1 + 1)),$(($2))p" "$scratch/memory" | sort -n |
+        awk '{ rss[NR] = $1 } END { print rss[1] + 0, rss[int((NR + 1) / 2)] + 0, rss[NR] + 0 }'
+}
+third=$(quarter $((samples / 2)) $((samples * 3 / 4)))
+fourth=$(quarter $((samples * 3 / 4)) "$samples")
 # shellcheck disable=SC2086
-set -- $memory
-low_rss=$1 high_rss=$2 third_rss=$3 fourth_rss=$4
+set -- $third $fourth
+third_median=$2 third_high=$3 fourth_median=$5 fourth_high=$6
+low_rss=$1 high_rss=$3
+test "$4" -ge "$low_rss" || low_rss=$4
+test "$6" -le "$high_rss" || high_rss=$6
 
 server_figure() { figure "$scratch/server" "$1"; }
 check_figure() { figure "$scratch/check" "$1"; }
@@ -134,11 +136,14 @@ must "exit status of wrk" "$wrk_status" 0
 must "generations reclaimed" "$(server_figure reclaimed)" "$(server_figure retired)"
 must "codes checked" "$(check_figure codes_checked)" "$(check_figure codes_total)"
 must "reloads refused" "$(server_figure failed_reloads)" 0
-# Flat: the last quarter needs no more than the third did, within a tenth and 8 MiB. A short demo is
-# still filling its caches, so it only shows the figures.
-if test "$seconds" -ge 60 && test "$fourth_rss" -gt $((third_rss + third_rss / 10 + 8192)); then
-    failures="$failures
-  resident memory grows: $third_rss KiB in the third quarter, $fourth_rss KiB in the last"
+# Flat: the usual level of the last quarter is that of the third, within a tenth and 8 MiB: a leak
+# would raise it. The highest sample is a matter of how many large requests met (some 45 MiB each, and
+# retired data waits for them), so it gets 64 MiB more. A short demo only shows the figures.
+if test "$seconds" -ge 60; then
+    test "$fourth_median" -le $((third_median + third_median / 10 + 8192)) || failures="$failures
+  resident memory grows: median $third_median KiB in the third quarter, $fourth_median KiB in the last"
+    test "$fourth_high" -le $((third_high + third_high / 10 + 65536)) || failures="$failures
+  resident memory grows: highest $third_high KiB in the third quarter, $fourth_high KiB in the last"
 fi
 
 mib() { awk -v b="$1" 'BEGIN { if (b == "?") print b; else printf "%.1f MiB", b / 1048576 }'; }
@@ -159,6 +164,8 @@ row "generations retired" "$(server_figure retired)"
 row "generations reclaimed" "$(server_figure reclaimed)"
 row "peak memory" "$(mib "$(server_figure peak_bytes)") (arenas), $(mib $((${peak_rss:-0} * 1024))) (process)"
 row "resident, second half" "$(mib $((low_rss * 1024))) to $(mib $((high_rss * 1024)))"
+row "resident, third quarter" "$(mib $((third_median * 1024))) median, $(mib $((third_high * 1024))) highest"
+row "resident, last quarter" "$(mib $((fourth_median * 1024))) median, $(mib $((fourth_high * 1024))) highest"
 row "memory still in use" "$left"
 echo
 if test -n "$failures"; then

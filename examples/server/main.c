@@ -11,9 +11,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 enum { EXIT_CLEAN = 0, EXIT_LEFT_IN_USE = 1, EXIT_WRONG_OPTIONS = 2, EXIT_NO_START = 3 };
-enum { DRAIN_MS = 10000 };
+enum { DRAIN_MS = 10000, TRIM_SECONDS = 1 };
+enum { KEEP_WARM = 32 << 20 }; /* free bytes that steady load reuses */
 
 static struct server server;
 
@@ -63,12 +65,18 @@ static void reload(void)
         fprintf(stderr, "harena-server: reload failed, the old data stays: %s\n", error.message);
 }
 
+/* Once a second, what a burst of large requests has left warm goes back to the OS: without this the
+ * process would keep its highest peak, and each higher coincidence of bursts would raise it. */
 static void serve(const sigset_t *signals)
 {
-    int signal_number = 0;
-    while (sigwait(signals, &signal_number) != 0 || signal_number == SIGHUP) {
+    const struct timespec wait = {TRIM_SECONDS, 0};
+    for (;;) {
+        int signal_number = sigtimedwait(signals, NULL, &wait);
+        if (signal_number == SIGTERM || signal_number == SIGINT)
+            return;
         if (signal_number == SIGHUP)
             reload();
+        harena_provider_trim(server.provider, KEEP_WARM);
     }
 }
 
