@@ -52,7 +52,7 @@ static inline hri_stack_entry *hri_stack_pop(hri_stack *s)
         unsigned __int128 bits;
     } seen, next;
 
-    /* Acquire: the count is read before the head. (No fence: ThreadSanitizer does not know them.) */
+    /* PAIR stack-1: the count is read before the head. (No fence: ThreadSanitizer does not know them.) */
     seen.stack.generation = hri_load_acquire(&s->stack.generation);
     seen.stack.head = hri_load_relaxed(&s->stack.head);
     while (seen.stack.head != NULL) {
