@@ -103,6 +103,9 @@ START_TEST(publish_retires_the_one_before_after_its_readers)
     ck_assert_int_eq(first, 1);
     ck_assert_int_eq(second, 0);
     ck_assert(all_bytes(new, 10000, 0x22));
+    harena_snapshot_fini(&snapshot); /* here: the cleanup counts on this stack */
+    ck_assert_int_eq(harena_provider_barrier(provider), 0);
+    ck_assert_int_eq(second, 1);
 }
 END_TEST
 
