@@ -98,7 +98,7 @@ START_TEST(threads_fill_one_arena_without_overlap)
 
     crowd_init(&team, &crowd_configs[_i], 0, 0);
     team.keep = true;
-    team.sections = test_rounds(100);
+    team.sections = test_rounds(200);
     test_team(roles, &team);
     verify_all(&team);
     harena_shared_release(atomic_load(&team.shared));
@@ -112,7 +112,7 @@ START_TEST(resets_under_fire_lose_nothing_that_is_in_a_section)
         {crowd_work, CROWD_THREADS}, {reset_until_done, 2}, {ask_until_done, 1}, {NULL, 0}};
 
     crowd_init(&team, &crowd_configs[_i], 0, 64 * TEST_MIB);
-    team.sections = test_rounds(250);
+    team.sections = test_rounds(800);
     test_team(roles, &team);
     ck_assert_uint_gt(test_stats(team.provider).retired, 1);
     harena_shared_release(atomic_load(&team.shared));
@@ -153,7 +153,7 @@ START_TEST(full_arena_is_emptied_under_fire)
 
     crowd_init(&team, &crowd_configs[_i], limit, 0);
     team.may_fail = true;
-    team.sections = test_rounds(400);
+    team.sections = test_rounds(800);
     test_team(roles, &team);
     ck_assert_uint_gt(atomic_load(&team.refused), 0);
     ck_assert_uint_le(test_stats(team.provider).peak, limit);
@@ -276,7 +276,7 @@ START_TEST(shorthands_last_as_long_as_the_section_around_them)
     crowd_init(&team, &crowd_configs[_i], 0, 64 * TEST_MIB);
     atomic_store(&shorthand_registered, 0);
     atomic_store(&shorthand_ran, 0);
-    team.sections = test_rounds(250);
+    team.sections = test_rounds(800);
     test_team(roles, &team);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);

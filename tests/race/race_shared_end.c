@@ -39,7 +39,7 @@ START_TEST(close_under_fire_is_for_good)
 {
     const test_role roles[] = {
         {crowd_work, CROWD_THREADS}, {close_under_fire, 2}, {reset_until_closed, 1}, {NULL, 0}};
-    unsigned round, rounds = test_rounds(12);
+    unsigned round, rounds = test_rounds(24);
     harena_shared *shared;
     harena_view *view;
 
@@ -133,7 +133,7 @@ START_TEST(release_waits_for_readers_of_the_pointer)
     crowd_init(&team, &crowd_configs[_i], 0, 0);
     team.published = true;
     team.closes = true;
-    team.sections = test_rounds(250);
+    team.sections = test_rounds(800);
     test_team(roles, &team);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
