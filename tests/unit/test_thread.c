@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Thread identity: given at first use, unique among the living, reused after the dead. */
+#include "unit.h"
+
+#include "thread.h"
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+START_TEST(unknown_until_asked_then_for_good)
+{
+    uint32_t word;
+
+    ck_assert_uint_eq(harena_thread_word, HRI_THREAD_UNKNOWN);
+    word = hri_thread_word();
+    ck_assert_uint_ne(word, HRI_THREAD_UNKNOWN);
+    ck_assert(word < HRI_THREAD_FREE);
+    ck_assert_uint_eq(harena_thread_word, word);
+    ck_assert_uint_lt(hri_thread_index(), HRI_THREAD_MAX);
+    ck_assert_uint_eq(hri_thread_cleanups, 0);
+}
+END_TEST
+
+static void *ask(void *unused)
+{
+    (void)unused;
+    return (void *)(uintptr_t)hri_thread_word();
+}
+
+START_TEST(the_dead_threads_number_is_reused)
+{
+    uint32_t mine = hri_thread_word(), first = (uint32_t)(uintptr_t)on_another_thread(ask, NULL);
+
+    ck_assert_uint_ne(first, mine);
+    for (int round = 0; round < 200; round++)
+        ck_assert_uint_eq((uint32_t)(uintptr_t)on_another_thread(ask, NULL), first);
+}
+END_TEST
+
+enum { LIVING = 40 };
+static pthread_barrier_t all_there;
+
+static void *ask_together(void *word)
+{
+    *(uint32_t *)word = hri_thread_word();
+    pthread_barrier_wait(&all_there);
+    return NULL;
+}
+
+START_TEST(the_living_have_numbers_of_their_own)
+{
+    pthread_t threads[LIVING];
+    uint32_t words[LIVING];
+
+    ck_assert_int_eq(pthread_barrier_init(&all_there, NULL, LIVING), 0);
+    for (int at = 0; at < LIVING; at++)
+        ck_assert_int_eq(pthread_create(&threads[at], NULL, ask_together, &words[at]), 0);
+    for (int at = 0; at < LIVING; at++)
+        pthread_join(threads[at], NULL);
+    for (int at = 0; at < LIVING; at++) {
+        EXPECT(words[at] != HRI_THREAD_UNKNOWN && words[at] < HRI_THREAD_FREE);
+        for (int other = 0; other < at; other++)
+            EXPECT(words[at] != words[other]);
+    }
+    pthread_barrier_destroy(&all_there);
+}
+END_TEST
+
+START_TEST(a_child_process_is_somebody_else)
+{
+    uint32_t before = hri_thread_word(), forks = hri_thread_forks();
+    pid_t child = fork();
+    int status;
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0)
+        _exit(hri_thread_word() == before || hri_thread_forks() != forks + 1);
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_eq(hri_thread_word(), before);
+    ck_assert_uint_eq(hri_thread_forks(), forks);
+}
+END_TEST
+
+RUN_TESTS("thread", unknown_until_asked_then_for_good, the_dead_threads_number_is_reused,
+          the_living_have_numbers_of_their_own, a_child_process_is_somebody_else)
