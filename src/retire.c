@@ -40,12 +40,27 @@ struct shard {
     struct hri_domain *domain;
 };
 
+/* An item that says, when it is reclaimed, that all before it are. */
+struct marker {
+    struct hri_retired item;
+    uint32_t *left;
+};
+
+/* Not on the stack of who waits: in the child of a fork the lists still hold the markers of a thread that is not there
+ * any more, and its stack is used for other threads. */
+struct markers {
+    struct marker of[SHARDS];
+    uint32_t left; /* atomic; markers that have not been reached */
+};
+
 struct hri_domain {
     const struct rcu_flavor_struct *flavor;
     harena_provider *provider;
     struct rcu_head first; /* of the empty callback that creates RCU's worker */
     uint32_t barrier;      /* atomic; 0: free, else 1 + the number of forks when it was locked */
     struct hri_retired *taken; /* under `barrier`: what a barrier has taken and not reclaimed yet */
+    struct markers *markers;   /* under `barrier`: on no list; NULL: get new ones */
+    struct markers first_markers;
     struct shard shards[SHARDS];
 };
 
@@ -200,6 +215,7 @@ static struct hri_domain *make_domain(harena_provider *p, const struct rcu_flavo
     domain->provider = p;
     domain->barrier = 0;
     domain->taken = NULL;
+    domain->markers = &domain->first_markers;
     for (int i = 0; i < SHARDS; i++) {
         domain->shards[i].pending = domain->shards[i].batch = NULL;
         domain->shards[i].sequence = 0;
@@ -251,7 +267,6 @@ static void lock_barrier(struct hri_domain *domain)
 {
     uint32_t mine = hri_thread_forks() + 1, seen = 0;
 
-    /* What was locked in another process, before a fork, has nobody left to unlock it. */
     while (
         !hri_cas_acquire(&domain->barrier, &seen, mine)) { /* PAIR barrier-1: released by unlock */
         if (seen == mine) {
@@ -259,6 +274,9 @@ static void lock_barrier(struct hri_domain *domain)
             seen = 0;
         }
     }
+    /* What was locked in another process, before a fork, has nobody left to unlock it. Its markers may be on lists. */
+    if (seen != 0)
+        domain->markers = NULL;
 }
 
 static void unlock_barrier(struct hri_domain *domain)
@@ -267,18 +285,11 @@ static void unlock_barrier(struct hri_domain *domain)
     hri_os.wake(&domain->barrier);
 }
 
-/* An item that says, when it is reclaimed, that all before it are. */
-struct marker {
-    struct hri_retired item;
-    uint32_t *left; /* atomic; markers that have not been reached */
-};
-
 static void reach_marker(struct hri_retired *item)
 {
     uint32_t *left = HRI_CONTAINER(item, struct marker, item)->left;
 
-    /* PAIR marker-1. The waiter may be gone after this; waking its old address wakes nobody. */
-    if (hri_fetch_sub_acq_rel(left, 1) == 1)
+    if (hri_fetch_sub_acq_rel(left, 1) == 1) /* PAIR marker-1 */
         hri_os.wake(left);
 }
 
@@ -324,12 +335,34 @@ static void reclaim_taken(struct hri_domain *domain)
         tell_reclaims(domain->provider);
 }
 
-/* Waits for all that was retired in the domain before. The caller may wait for a grace period. */
-static void drain(struct hri_domain *domain)
+/* Puts a marker on the list of each shard that is armed, and waits for all of them. */
+static void wait_for_armed(struct hri_domain *domain)
 {
-    struct marker markers[SHARDS];
-    uint32_t left = SHARDS;
-    int armed = 0;
+    struct markers *markers = domain->markers;
+    uint32_t armed = 0;
+
+    hri_store_relaxed(&markers->left, SHARDS); /* relaxed: released by each push */
+    /* What is not taken here was taken by who has armed its shard: that shows in the sequence by now. */
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *shard = &domain->shards[i];
+        struct marker *marker = &markers->of[i];
+
+        if (hri_load_seq_cst(&shard->sequence) % 2 == 0) /* PAIR arm-1 */
+            continue;
+        armed++;
+        *marker = (struct marker){{.reclaim = reach_marker, .marker = true}, &markers->left};
+        hri_rcu_note_retire(&marker->item.epoch);
+        push(shard, &marker->item);
+    }
+    if (hri_fetch_sub_acq_rel(&markers->left, SHARDS - armed) != SHARDS - armed) /* PAIR marker-1 */
+        wait_for_markers(&markers->left);
+}
+
+/* Waits for all that was retired in the domain before. The caller may wait for a grace period. -ENOMEM: a barrier that
+ * a fork cut off had the markers, and there is no record for new ones; what was taken is reclaimed. */
+static int drain(struct hri_domain *domain)
+{
+    int result = -ENOMEM;
 
     lock_barrier(domain);
     take_lists(domain);
@@ -337,21 +370,14 @@ static void drain(struct hri_domain *domain)
         domain->flavor->update_synchronize_rcu();
         reclaim_taken(domain);
     }
-    /* What is not taken here was taken by who has armed its shard: that shows in the sequence by now. */
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &domain->shards[i];
-
-        markers[i] = (struct marker){{.reclaim = reach_marker, .marker = true}, &left};
-        if (hri_load_seq_cst(&shard->sequence) % 2 == 0) /* PAIR arm-1 */
-            continue;
-        armed++;
-        hri_rcu_note_retire(&markers[i].item.epoch);
-        push(shard, &markers[i].item);
+    if (domain->markers == NULL)
+        domain->markers = hri_slab_get(&domain->provider->slab, sizeof(*domain->markers));
+    if (domain->markers != NULL) {
+        wait_for_armed(domain);
+        result = 0;
     }
-    if (hri_fetch_sub_acq_rel(&left, (uint32_t)(SHARDS - armed)) !=
-        (uint32_t)(SHARDS - armed)) /* PAIR marker-1 */
-        wait_for_markers(&left);
     unlock_barrier(domain);
+    return result;
 }
 
 /* A thread in a section may not wait for one. QSBR counts every online thread as a reader: going offline tells. */
@@ -393,7 +419,7 @@ int harena_provider_barrier(harena_provider *provider)
         count++;
     }
     for (int i = 0; i < count && result == 0; i++)
-        drain(domains[i]);
+        result = drain(domains[i]);
     for (int i = 0; i < count; i++)
         if (offline[i])
             domains[i]->flavor->thread_online();

@@ -165,8 +165,9 @@ HARENA_API size_t harena_provider_trim(harena_provider *provider, size_t keep);
  * is back. Waits for all flavours that the provider's arenas have used. From an online QSBR thread:
  * it goes offline meanwhile (a quiescent state). Do not hold a lock that a cleanup or a reader
  * wants. NULL provider: the default one. Thread: any that may wait for a grace period of those
- * flavours. Fails: 0; -EDEADLK: in a read section or in a cleanup, nothing waited for. Cost: a
- * grace period; more when another thread's batch is in flight. */
+ * flavours. Fails: 0; -EDEADLK: in a read section or in a cleanup, nothing waited for; -ENOMEM, only
+ * in the child of a fork during a barrier: no record. Cost: a grace period; more when another
+ * thread's batch is in flight. */
 HARENA_API int harena_provider_barrier(harena_provider *provider);
 
 /* Fills *stats, up to stats->size bytes of it. NULL provider: the default one.
