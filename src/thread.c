@@ -10,7 +10,8 @@
  *
  * A thread gives its number back in the last round of its thread-specific destructors, so that destructors of others
  * may allocate before; one that runs even later sees HRI_THREAD_GONE and allocates by fetch-add. A thread that meets
- * the library for the first time in its last round loses its number for the life of the process: there are 32,768.
+ * the library for the first time in a destructor, after the first round has passed ours, loses its number for the life
+ * of the process, because nothing says which round it is: there are 32,768.
  *
  * fork: the child has one thread. It forgets all identities and counts the fork in the word, so that no lane of a
  * thread that is not there any more is ever continued, whatever state it was in. */
@@ -65,7 +66,6 @@ static void in_forked_child(void)
     numbered = 0;
     hri_stack_init(&free_identities);
     harena_thread_word = HRI_THREAD_UNKNOWN;
-    hri_thread_cleanups = 0;
 }
 
 __attribute__((constructor)) static void at_load(void)
