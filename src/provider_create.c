@@ -125,10 +125,11 @@ static harena_provider *reserve_default_size(const harena_page_source *source)
 /* Commits and touches the ballast, so that it is there when it is needed. */
 static bool take_ballast(harena_provider *p)
 {
-    uint32_t chunks = (uint32_t)(p->ballast / HRI_CHUNK), chunk, first = 0;
+    uint64_t chunks = p->ballast / HRI_CHUNK;
+    uint32_t chunk, first = 0;
     bool complete = true;
 
-    for (uint32_t i = 0; i < chunks && complete; i++) {
+    for (uint64_t i = 0; i < chunks && complete; i++) {
         chunk = hri_run_get(p, 1, NULL);
         complete = chunk != HRI_NO_CHUNK;
         if (!complete)
@@ -178,7 +179,7 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
     p->on_event = o->on_event;
     p->event_ctx = o->event_ctx;
     hri_copy_name(p->name, o->name, "provider");
-    if (!take_ballast(p)) {
+    if (o->ballast > p->region_size || !take_ballast(p)) {
         hri_provider_free(p);
         errno = ENOMEM;
         return NULL;
