@@ -3,7 +3,7 @@
  *
  * Two things are added. Order: CK's push on aarch64 orders stores only and its pop orders nothing after it, so a
  * release fence stands before the push and an acquire fence after the pop. Sight: CK is inline assembly, which
- * ThreadSanitizer cannot see; a build for it gets the same algorithm in the compiler's atomics.
+ * ThreadSanitizer and the models cannot see; a build for them gets the same algorithm in the compiler's atomics.
  *
  * Entries must stay mapped for as long as the stack is used: a pop reads the link of an entry that another thread may
  * just have popped (the generation count then fails its compare, so the stale link is never used). */
@@ -33,7 +33,7 @@ static inline void hri_stack_init(hri_stack *s)
     ck_stack_init(&s->stack);
 }
 
-#ifdef HRI_TSAN
+#if defined(HRI_TSAN) || defined(HARENA_MODEL)
 
 static inline void hri_stack_push(hri_stack *s, hri_stack_entry *entry)
 {
