@@ -59,7 +59,7 @@ sample_memory()
 }
 
 echo "harena-server: 4 workers, window reset every 200 ms, data reloaded every 100 ms, $seconds s"
-# shellcheck disable=SC2094
+: >"$scratch/server" # there before the server's shell has opened it
 "$server" --port 0 --threads 4 --window 200 --data "$data" >"$scratch/server" &
 server_pid=$!
 tries=0

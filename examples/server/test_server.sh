@@ -41,6 +41,7 @@ start()
 {
     name=$1
     shift
+    : >"$scratch/$name.log" # there before the server's shell has opened it
     "$bin/harena-server" --port 0 "$@" >"$scratch/$name.log" 2>"$scratch/$name.err.log" &
     pid=$!
     tries=0
