@@ -57,7 +57,8 @@ static void init_lane(struct harena_lane *lane, struct hri_generation *g, uint32
 
 struct hri_generation *hri_generation_create(const struct hri_generation_options *o)
 {
-    struct hri_generation *g = hri_slab_get(&o->provider->slab, record_size(o->lanes));
+    struct hri_generation *g =
+        hri_slab_get_kind(&o->provider->slab, HRI_SLAB_GENERATION, record_size(o->lanes));
 
     if (g == NULL)
         return NULL;
@@ -126,7 +127,7 @@ void hri_generation_destroy(struct hri_generation *g)
     put_list(p, hri_load_acquire(&g->run_list));               /* PAIR runs-1 */
     for (uint32_t i = 0; i < lanes; i++)
         put_list(p, hri_load_acquire(&g->lanes[i].chunks)); /* PAIR lane-1 */
-    hri_slab_put(&p->slab, g, record_size(lanes));
+    hri_slab_put_kind(&p->slab, HRI_SLAB_GENERATION, g, record_size(lanes));
 }
 
 static bool list_contains(const harena_provider *p, uint32_t list, const void *any)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Type-stable records on ConcurrencyKit's stacks. Layer 2.
  *
- * 1. A record never changes its class and the slab is never unmapped while its provider lives, so a thread that reads
- *    a record after it was given back reads a record of the same kind, not garbage.
+ * 1. A record never changes its class, which is its kind and its size, and the slab is never unmapped while its
+ *    provider lives, so a thread that reads a record after it was given back reads a record of the same kind, not
+ *    garbage. The size alone would not do: an arena is as large as a generation with one lane.
  * 2. Records are an odd number of cache lines: neighbours start in different sets of the cache. With chunks of 64 KiB
  *    as their home all of them would share one set.
  * 3. A thread that dies between pop and use, or between growing and use, loses one record and blocks nobody. */
@@ -19,7 +20,7 @@ void hri_slab_init(struct hri_slab *slab, void *base, size_t size)
     slab->used = slab->committed = 0;
     for (int i = 0; i < HRI_SLAB_CLASSES; i++) {
         hri_stack_init(&slab->classes[i].free);
-        slab->classes[i].lines = 0;
+        slab->classes[i].key = 0;
     }
 }
 
@@ -40,17 +41,20 @@ static void *record_of(hri_stack_entry *link, uint32_t lines)
     return (char *)(link + 1) - (size_t)lines * HRI_CACHE_LINE;
 }
 
-/* The class of a size, made when it is first asked for. NULL: too many sizes. */
-static struct hri_slab_class *class_of(struct hri_slab *slab, uint32_t lines)
+/* The class of a kind and size, made when it is first asked for. NULL: too many of them. */
+static struct hri_slab_class *class_of(struct hri_slab *slab, enum hri_slab_kind kind,
+                                       uint32_t lines)
 {
+    uint32_t key = (uint32_t)kind << 24 | lines;
+
     for (int i = 0; i < HRI_SLAB_CLASSES; i++) {
         struct hri_slab_class *c = &slab->classes[i];
         uint32_t seen =
-            hri_load_relaxed(&c->lines); /* relaxed: the number is all that is handed over */
+            hri_load_relaxed(&c->key); /* relaxed: the number is all that is handed over */
 
-        if (seen == 0 && hri_cas_relaxed(&c->lines, &seen, lines))
+        if (seen == 0 && hri_cas_relaxed(&c->key, &seen, key))
             return c;
-        if (seen == lines)
+        if (seen == key)
             return c;
     }
     return NULL;
@@ -85,10 +89,10 @@ static void *cut(struct hri_slab *slab, size_t bytes)
     return slab->base + used;
 }
 
-void *hri_slab_get(struct hri_slab *slab, size_t bytes)
+void *hri_slab_get_kind(struct hri_slab *slab, enum hri_slab_kind kind, size_t bytes)
 {
     uint32_t lines = lines_of(bytes);
-    struct hri_slab_class *c = class_of(slab, lines);
+    struct hri_slab_class *c = bytes <= slab->size ? class_of(slab, kind, lines) : NULL;
     hri_stack_entry *entry;
 
     if (c == NULL)
@@ -97,9 +101,9 @@ void *hri_slab_get(struct hri_slab *slab, size_t bytes)
     return entry != NULL ? record_of(entry, lines) : cut(slab, (size_t)lines * HRI_CACHE_LINE);
 }
 
-void hri_slab_put(struct hri_slab *slab, void *record, size_t bytes)
+void hri_slab_put_kind(struct hri_slab *slab, enum hri_slab_kind kind, void *record, size_t bytes)
 {
     uint32_t lines = lines_of(bytes);
 
-    hri_stack_push(&class_of(slab, lines)->free, link_of(record, lines));
+    hri_stack_push(&class_of(slab, kind, lines)->free, link_of(record, lines));
 }
