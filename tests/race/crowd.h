@@ -142,12 +142,12 @@ static inline void crowd_finish(crowd *c)
     ck_assert_int_eq(harena_provider_barrier(c->provider), 0);
     while ((note = atomic_load(&c->notes)) != NULL) {
         atomic_store(&c->notes, note->next);
-        ck_assert_uint_eq(atomic_load(&note->runs), 1);
+        ck_assert_uint_eq(test_count(&note->runs), 1);
         free(note);
     }
     while ((generation = atomic_load(&c->generations)) != NULL) {
         atomic_store(&c->generations, generation->next);
-        ck_assert_uint_eq(atomic_load(&generation->reclaimed), 1);
+        ck_assert_uint_eq(test_count(&generation->reclaimed), 1);
         free(generation);
     }
     for (i = 0; i < CROWD_THREADS; i++)

@@ -116,7 +116,7 @@ START_TEST(reader_sees_intact_data_until_it_leaves)
     ck_assert_uint_ge(test_stats(race.provider).deferred, OBJECTS * SIZE);
     for (i = 0; i < 300; i++) /* a chance for what would be wrong */
         sched_yield();
-    ck_assert_uint_eq(atomic_load(&race.cleaned), 0);
+    ck_assert_uint_eq(test_count(&race.cleaned), 0);
 
     atomic_store(&race.may_leave, 1);
     test_join(&reader);
@@ -125,7 +125,7 @@ START_TEST(reader_sees_intact_data_until_it_leaves)
     TEST_NO_FAILURE();
     ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
     ck_assert_uint_eq(test_stats(race.provider).deferred, 0);
-    ck_assert_uint_eq(atomic_load(&race.cleaned), 1);
+    ck_assert_uint_eq(test_count(&race.cleaned), 1);
     for (i = 0; i < got; i++)
         harena_chunk_put(race.provider, others[i]);
     for (i = 0; i < chunks; i++) { /* all the memory is back */

@@ -303,14 +303,63 @@ static void begin_limited(size_t limit, unsigned rounds)
     ck_assert_ptr_nonnull(race.provider);
 }
 
+/* Rounds of: all take until there is no more; all together is the limit; all is put and goes cold. */
+static pthread_barrier_t everybody;
+static atomic_uint taken_together;
+
+static void take_all_there_is(void *ctx, unsigned index)
+{
+    void *held[THREADS * HELD];
+    unsigned round, count;
+
+    (void)ctx;
+    for (round = 0; round < race.rounds; round++) {
+        pthread_barrier_wait(&everybody);
+        for (count = 0; count < THREADS * HELD; count++) {
+            held[count] = harena_chunk_get(race.provider);
+            if (held[count] == NULL)
+                break;
+            TEST_EXPECT(atomic_exchange(holder_of(held[count]), index + 1) == 0);
+            atomic_fetch_add(&taken_together, 1);
+        }
+        pthread_barrier_wait(&everybody);
+        TEST_EXPECT_MSG(atomic_load(&taken_together) == race.limit / HARENA_CHUNK_SIZE,
+                        "%u chunks were handed out, the limit is %zu",
+                        atomic_load(&taken_together), race.limit / HARENA_CHUNK_SIZE);
+        while (count > 0) {
+            atomic_store(holder_of(held[--count]), 0);
+            harena_chunk_put(race.provider, held[count]);
+        }
+        pthread_barrier_wait(&everybody);
+        if (index == 0) {
+            (void)harena_provider_trim(race.provider, 0);
+            atomic_store(&taken_together, 0);
+        }
+    }
+}
+
+START_TEST(hard_limit_is_exact_when_all_is_cold)
+{
+    const test_role roles[] = {{take_all_there_is, THREADS}, {NULL, 0}};
+
+    begin_limited(THREADS * HELD / 2 * HARENA_CHUNK_SIZE, 400);
+    atomic_store(&taken_together, 0);
+    ck_assert_int_eq(pthread_barrier_init(&everybody, NULL, THREADS), 0);
+    test_team(roles, NULL);
+    pthread_barrier_destroy(&everybody);
+    expect_all_of_limit();
+    test_provider_finish(race.provider);
+}
+END_TEST
+
 START_TEST(hard_limit_is_exact_under_fire)
 {
     const test_role roles[] = {{get_and_put, THREADS}, {watch_limit_until_done, 1}, {NULL, 0}};
 
     begin_limited(THREADS * HELD / 4 * HARENA_CHUNK_SIZE, 10000);
     test_team(roles, NULL);
-    ck_assert_uint_gt(atomic_load(&race.refused), 0);
-    ck_assert_uint_gt(atomic_load(&race.events), 0);
+    ck_assert_uint_gt(test_count(&race.refused), 0);
+    ck_assert_uint_gt(test_count(&race.events), 0);
     expect_all_of_limit();
     test_provider_finish(race.provider);
 }
@@ -326,7 +375,7 @@ START_TEST(hard_limit_is_exact_with_runs_and_trims)
 
     begin_limited(6 * TEST_MIB, 8000);
     test_team(roles, NULL);
-    ck_assert_uint_gt(atomic_load(&race.refused), 0);
+    ck_assert_uint_gt(test_count(&race.refused), 0);
     expect_all_of_limit();
     test_provider_finish(race.provider);
 }
@@ -403,6 +452,7 @@ int main(void)
     tests = test_case(suite, "trim");
     tcase_add_test(tests, trim_under_fire_takes_free_memory_only);
     tests = test_case(suite, "limit");
+    tcase_add_test(tests, hard_limit_is_exact_when_all_is_cold);
     tcase_add_test(tests, hard_limit_is_exact_under_fire);
     tcase_add_test(tests, hard_limit_is_exact_with_runs_and_trims);
     tcase_add_test(tests, limit_may_change_under_fire);

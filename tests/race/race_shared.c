@@ -155,7 +155,7 @@ START_TEST(full_arena_is_emptied_under_fire)
     team.may_fail = true;
     team.sections = test_rounds(800);
     test_team(roles, &team);
-    ck_assert_uint_gt(atomic_load(&team.refused), 0);
+    ck_assert_uint_gt(test_count(&team.refused), 0);
     ck_assert_uint_le(test_stats(team.provider).peak, limit);
 
     ck_assert_int_eq(harena_shared_reset(atomic_load(&team.shared)), 0);
@@ -188,7 +188,7 @@ START_TEST(limit_of_a_generation_holds)
     team.may_fail = true;
     team.sections = test_rounds(40);
     test_team(roles, &team);
-    ck_assert_uint_gt(atomic_load(&team.refused), 0);
+    ck_assert_uint_gt(test_count(&team.refused), 0);
     ck_assert_uint_le(harena_shared_cap(atomic_load(&team.shared)), limit);
     ck_assert_uint_le(test_stats(team.provider).in_use, limit);
     harena_shared_release(atomic_load(&team.shared));
@@ -280,8 +280,51 @@ START_TEST(shorthands_last_as_long_as_the_section_around_them)
     test_team(roles, &team);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
-    ck_assert_uint_gt(atomic_load(&shorthand_ran), 0);
-    ck_assert_uint_eq(atomic_load(&shorthand_ran), atomic_load(&shorthand_registered));
+    ck_assert_uint_gt(test_count(&shorthand_ran), 0);
+    ck_assert_uint_eq(test_count(&shorthand_ran), atomic_load(&shorthand_registered));
+}
+END_TEST
+
+/* ---- cleanups: nothing but registrations, so that they meet ---- */
+
+#define CLEANUPS 20000 /* of each thread, at most */
+
+static atomic_uint storm_ran[CROWD_THREADS][CLEANUPS];
+
+static void register_many(void *ctx, unsigned index)
+{
+    crowd *c = ctx;
+    harena_shared *shared = atomic_load(&c->shared);
+    harena_view *view;
+    unsigned i = 0, last;
+
+    test_flavor_register(c->flavor);
+    while (i < c->sections && !test_failed()) {
+        view = harena_shared_enter(shared);
+        for (last = i + 500; i < last && i < c->sections; i++)
+            TEST_EXPECT(harena_view_on_release(view, count_one, &storm_ran[index][i]) == 0);
+        harena_shared_leave(shared, view);
+        if (index == 0 && i % 2000 == 0)
+            TEST_EXPECT(harena_shared_reset(shared) == 0);
+    }
+    test_flavor_unregister(c->flavor);
+}
+
+START_TEST(each_cleanup_runs_once_however_many_threads_register)
+{
+    const test_role roles[] = {{register_many, CROWD_THREADS}, {NULL, 0}};
+    unsigned thread, i, count = test_rounds(10000);
+
+    crowd_init(&team, &crowd_configs[_i], 0, 0);
+    memset(storm_ran, 0, sizeof(storm_ran));
+    team.sections = count < CLEANUPS ? count : CLEANUPS;
+    test_team(roles, &team);
+    harena_shared_release(atomic_load(&team.shared));
+    ck_assert_int_eq(harena_provider_barrier(team.provider), 0);
+    for (thread = 0; thread < CROWD_THREADS; thread++)
+        for (i = 0; i < team.sections; i++)
+            ck_assert_uint_eq(test_count(&storm_ran[thread][i]), 1);
+    crowd_finish(&team);
 }
 END_TEST
 
@@ -295,6 +338,9 @@ int main(void)
     tcase_add_loop_test(tests, resets_under_fire_lose_nothing_that_is_in_a_section, 0,
                         CROWD_CONFIGS);
     tcase_add_loop_test(tests, shorthands_last_as_long_as_the_section_around_them, 0,
+                        CROWD_CONFIGS);
+    tests = test_case(suite, "cleanups");
+    tcase_add_loop_test(tests, each_cleanup_runs_once_however_many_threads_register, 0,
                         CROWD_CONFIGS);
     tests = test_case(suite, "alone");
     tcase_add_loop_test(tests, reset_now_and_release_now_give_all_back_at_once, 0, CROWD_CONFIGS);

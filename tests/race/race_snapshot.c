@@ -172,7 +172,7 @@ START_TEST(readers_see_whole_versions_and_each_is_retired_once)
     harena_snapshot_leave(&race.snapshot);
     ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
     for (publisher = 0; publisher < PUBLISHERS; publisher++) {
-        ck_assert_uint_eq(atomic_load(&race.published[publisher]), race.versions);
+        ck_assert_uint_eq(test_count(&race.published[publisher]), race.versions);
         for (number = 1; number <= race.versions; number++)
             ck_assert_msg(atomic_load(&race.retired[publisher][number]) == 1,
                           "version %u of publisher %u was retired %u times", number, publisher,

@@ -130,7 +130,7 @@ START_TEST(detached_threads_leave_nothing_behind)
     }
     TEST_AWAIT(atomic_load(&race.ended) == count);
     pthread_attr_destroy(&detached);
-    ck_assert_uint_eq(atomic_load(&race.allocated), count);
+    ck_assert_uint_eq(test_count(&race.allocated), count);
     ck_assert_uint_le(harena_shared_cap(race.shared), (count / 1000 + 1) * 4 * HARENA_CHUNK_SIZE);
     end();
 }
@@ -185,8 +185,8 @@ START_TEST(destructors_may_allocate_at_any_time)
         test_spawn(&thread, i % 2 == 0 ? key_first : use_first, &race, i);
         test_join(&thread);
     }
-    ck_assert_uint_eq(atomic_load(&race.ended), count);
-    ck_assert_uint_eq(atomic_load(&race.allocated), count * (ROUNDS + 1));
+    ck_assert_uint_eq(test_count(&race.ended), count);
+    ck_assert_uint_eq(test_count(&race.allocated), count * (ROUNDS + 1));
     /* up to 9 objects of 64 bytes of each thread, less than 4 chunks: no identity, no lane is lost */
     ck_assert_uint_le(harena_shared_cap(race.shared), 6 * HARENA_CHUNK_SIZE);
     pthread_key_delete(race.key);

@@ -50,7 +50,7 @@ START_TEST(barrier_in_a_cleanup_is_refused)
     ck_assert_int_eq(harena_shared_on_release(shared, wait_in_cleanup, NULL), 0);
     ck_assert_int_eq(harena_shared_reset(shared), 0);
     ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
-    ck_assert_uint_eq(atomic_load(&race.cleaned), 1);
+    ck_assert_uint_eq(test_count(&race.cleaned), 1);
     ck_assert_int_eq(atomic_load(&result_in_cleanup), -EDEADLK);
 
     arena = create_arena();
@@ -58,7 +58,7 @@ START_TEST(barrier_in_a_cleanup_is_refused)
     atomic_store(&result_in_cleanup, 0);
     harena_release_rcu(arena);
     ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
-    ck_assert_uint_eq(atomic_load(&race.cleaned), 2);
+    ck_assert_uint_eq(test_count(&race.cleaned), 2);
     ck_assert_int_eq(atomic_load(&result_in_cleanup), -EDEADLK);
     TEST_NO_FAILURE();
     harena_shared_release(shared);
@@ -95,7 +95,7 @@ START_TEST(cleanup_may_reset_and_release_other_arenas)
         ck_assert_int_eq(harena_shared_reset(shared), 0);
     }
     ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
-    ck_assert_uint_eq(atomic_load(&race.cleaned), 10);
+    ck_assert_uint_eq(test_count(&race.cleaned), 10);
     TEST_NO_FAILURE();
     harena_shared_release(shared);
     harena_shared_release(second_shared);
@@ -223,7 +223,7 @@ START_TEST(stalled_reader_costs_no_more_than_deferred_limit)
     fill_shared(second_shared, 4000);
     round = atomic_load(&deferred_events);
     harena_shared_release(second_shared);
-    ck_assert_uint_gt(atomic_load(&deferred_events), round);
+    ck_assert_uint_gt(test_count(&deferred_events), round);
 
     atomic_store(&race.may_leave, 1);
     test_flavor_offline(race.flavor);

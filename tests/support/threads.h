@@ -58,6 +58,12 @@ static inline __attribute__((format(printf, 3, 4))) void test_fail(const char *f
             sched_yield();                                                                         \
     } while (0)
 
+/* A counter's value, for assertions whose text is to be read. */
+static inline unsigned test_count(atomic_uint *counter)
+{
+    return atomic_load(counter);
+}
+
 typedef void (*test_thread_fn)(void *ctx, unsigned index);
 
 typedef struct test_thread {
