@@ -76,7 +76,7 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     hri_store_relaxed(&g->bump, 0);
     hri_store_relaxed(&g->charged, 0);
     hri_store_relaxed(&g->shared_chunks, 0);
-    hri_store_relaxed(&g->claimed, 0);
+    hri_store_relaxed(&g->run_len, 0);
     hri_store_relaxed(&g->run_bytes, 0);
     hri_store_relaxed(&g->runs, 0);
     hri_store_relaxed(&g->run_list, 0);
@@ -171,18 +171,25 @@ uint64_t hri_generation_held(const struct hri_generation *g)
            hri_load_relaxed(&g->run_bytes);
 }
 
+/* What is claimed of open chunks and what lanes have as chunks of their own, less what is left in the lanes' windows. No
+ * claim has to count itself. What lanes have left is read first: else it might be of a lease that was not seen. */
 uint64_t hri_generation_len(const struct hri_generation *g)
 {
     uint32_t lanes = hri_load_relaxed(&g->view.lanes);
-    uint64_t len = hri_load_relaxed(&g->claimed);
+    uint64_t rest = 0, bump, open, len;
 
     for (uint32_t i = 0; i < lanes; i++) {
         harena_stats lane = {0};
 
         hri_lane_ops.stats(&g->lanes[i].window, &lane);
-        len += lane.len;
+        rest += lane.cap - lane.len;
     }
-    return len;
+    len = hri_load_relaxed(&g->run_len) + own_chunks(g) * HRI_CHUNK;
+    bump = hri_load_relaxed(&g->bump);
+    open = hri_load_relaxed(&g->shared_chunks);
+    if (open != 0)
+        len += (open - 1) * HRI_CHUNK + hri_min((uint32_t)bump, HRI_CHUNK);
+    return len > rest ? len - rest : 0;
 }
 
 void hri_generation_stats(const struct hri_generation *g, harena_stats *stats)

@@ -29,7 +29,7 @@ struct hri_generation {
     /* Line 2: slow paths of all; atomic. */
     uint64_t charged HRI_ALIGNED; /* bytes, if there is a limit */
     uint64_t shared_chunks;       /* that the bump has gone through */
-    uint64_t claimed;             /* bytes handed out beside the lanes */
+    uint64_t run_len;             /* bytes handed out in runs */
     uint64_t run_bytes, runs;     /* of objects too large for a chunk */
     uint32_t run_list;            /* index + 1 of the newest run, pushed to only */
     uint32_t failed;

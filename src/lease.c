@@ -175,7 +175,7 @@ void *hri_lease_run(struct hri_generation *g, size_t size, bool zeroed)
     }
     hri_fetch_add_relaxed(&g->run_bytes, length * HRI_CHUNK); /* relaxed: figures */
     hri_fetch_add_relaxed(&g->runs, 1);
-    hri_fetch_add_relaxed(&g->claimed, hri_round_up(size, HRI_ALIGNMENT));
+    hri_fetch_add_relaxed(&g->run_len, hri_round_up(size, HRI_ALIGNMENT));
     head = hri_load_relaxed(&g->run_list);
     do
         hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next,
@@ -203,7 +203,6 @@ void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t 
     } else {
         at = claim(g, size + slack, size + slack, HRI_ALIGNMENT, &got);
         if (at != NULL) {
-            hri_fetch_add_relaxed(&g->claimed, got); /* relaxed: a figure */
             at = hri_align_pointer(at, alignment);
             if (zeroed || g->zero)
                 hri_lease_clear(g, at, size);

@@ -15,7 +15,8 @@
 
 enum {
     RAW_CHUNK = 0x7fffffff, /* the extent length that marks a chunk of harena_chunk_get */
-    ROOM_MS = 100, /* how long a request that finds no memory may try again while some is reclaimed */
+    ROOM_MS =
+        100, /* how long a request that finds no memory may try again while some is reclaimed */
 };
 
 /* ---- small things ---- */
@@ -74,12 +75,18 @@ static bool charge(harena_provider *p, uint64_t chunks)
             return false;
     } while (
         !hri_cas_relaxed(&p->committed, &seen, seen + bytes)); /* relaxed: only the sum counts */
-    hri_raise_to(&p->peak, seen + bytes);
     return true;
+}
+
+/* `peak` is raised before `committed` falls and when somebody asks, not at each charge. */
+static void note_peak(harena_provider *p)
+{
+    hri_raise_to(&p->peak, hri_load_relaxed(&p->committed));
 }
 
 static void refund(harena_provider *p, uint64_t chunks)
 {
+    note_peak(p);
     hri_fetch_sub_relaxed(&p->committed, chunks * HRI_CHUNK); /* relaxed: as charge */
 }
 
@@ -264,7 +271,6 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
         refund(p, 1);
         return refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
     }
-    hri_fetch_add_relaxed(&p->commits, 1); /* relaxed: a figure */
     return chunk;
 }
 
@@ -279,7 +285,6 @@ static int commit_run(harena_provider *p, uint32_t chunk, uint32_t length, uint6
         return error;
     }
     hri_blocks_warm(&p->blocks, chunk, length);
-    hri_fetch_add_relaxed(&p->commits, cold); /* relaxed: a figure */
     return 0;
 }
 
@@ -502,13 +507,14 @@ void harena_provider_stats_get(harena_provider *provider, harena_provider_stats 
         all.deferred = hri_min(hri_load_relaxed(&p->deferred), held);
         all.in_use = held - all.deferred;
         all.free = free_warm * HRI_CHUNK;
+        note_peak(p);
         all.peak = hri_load_relaxed(&p->peak);
         for (int i = 0; i < HRI_PROVIDER_SHARDS; i++) {
             all.gets += hri_load_relaxed(&p->shards[i].gets);
             all.puts += hri_load_relaxed(&p->shards[i].puts);
         }
-        all.commits = hri_load_relaxed(&p->commits);
         all.purges = hri_load_relaxed(&p->purges);
+        all.commits = all.committed / HRI_CHUNK + all.purges; /* what was gained and not lost */
         all.failures = hri_load_relaxed(&p->failures);
         all.retired = hri_load_relaxed(&p->retired);
         all.reclaimed = hri_load_relaxed(&p->reclaimed);

@@ -42,7 +42,7 @@ struct harena_provider {
     uint64_t
         committed; /* bytes; raised by a charge before a chunk becomes warm, never above limit */
     uint64_t peak; /* bytes; of committed */
-    uint64_t commits, purges; /* chunks */
+    uint64_t purges;          /* chunks */
     uint64_t failures;
     uint64_t live;     /* arenas and shared arenas that have not been released */
     uint64_t deferred; /* bytes; retired, not reclaimed */
