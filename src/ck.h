@@ -54,7 +54,8 @@ static inline hri_stack_entry *hri_stack_pop(hri_stack *s)
 
     /* PAIR stack-1: the count is read before the head. (No fence: ThreadSanitizer does not know them.) */
     seen.stack.generation = hri_load_acquire(&s->stack.generation);
-    seen.stack.head = hri_load_relaxed(&s->stack.head);
+    seen.stack.head =
+        hri_load_acquire(&s->stack.head); /* PAIR stack-1: the link is read after the head */
     while (seen.stack.head != NULL) {
         next.stack.generation = seen.stack.generation + 1;
         next.stack.head = hri_load_relaxed(&seen.stack.head->next);
