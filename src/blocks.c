@@ -246,7 +246,7 @@ bool hri_blocks_take_this(struct hri_blocks *b, uint32_t chunk)
 static uint32_t put_bits(struct hri_blocks *b, uint32_t block, uint32_t bits, bool cold)
 {
     uint64_t clear = taken_bits(bits) | (cold ? warm_bits(bits) : 0);
-    /* PAIR chunk-1: acquired by the next take. Sequentially consistent for the summaries (PAIR summary-1). */
+    /* PAIR chunk-1: acquired by the next take. Sequentially consistent for PAIR summary-1 and PAIR summary-2. */
     uint64_t state = hri_fetch_and_seq_cst(&b->table[block].state, ~clear);
 
     if ((warm_of(state & ~clear) & bits) != 0)
