@@ -78,16 +78,11 @@ static bool charge(harena_provider *p, uint64_t chunks)
     return true;
 }
 
-/* `peak` is raised before `committed` falls and when somebody asks, not at each charge. */
-static void note_peak(harena_provider *p)
-{
-    hri_raise_to(&p->peak, hri_load_relaxed(&p->committed));
-}
-
+/* `peak` is raised when `committed` falls, to what it was until then, and when somebody asks: not at each charge. */
 static void refund(harena_provider *p, uint64_t chunks)
 {
-    note_peak(p);
-    hri_fetch_sub_relaxed(&p->committed, chunks * HRI_CHUNK); /* relaxed: as charge */
+    /* Relaxed: as charge. */
+    hri_raise_to(&p->peak, hri_fetch_sub_relaxed(&p->committed, chunks * HRI_CHUNK));
 }
 
 /* Chunks that may be charged now. */
@@ -507,7 +502,7 @@ void harena_provider_stats_get(harena_provider *provider, harena_provider_stats 
         all.deferred = hri_min(hri_load_relaxed(&p->deferred), held);
         all.in_use = held - all.deferred;
         all.free = free_warm * HRI_CHUNK;
-        note_peak(p);
+        hri_raise_to(&p->peak, all.committed);
         all.peak = hri_load_relaxed(&p->peak);
         for (int i = 0; i < HRI_PROVIDER_SHARDS; i++) {
             all.gets += hri_load_relaxed(&p->shards[i].gets);
