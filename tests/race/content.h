@@ -26,6 +26,7 @@ static struct {
     harena_provider *provider;
     harena_shared *shared;
     atomic_uint cleaned;                  /* cleanups that ran */
+    unsigned cleanups;                    /* that run before a barrier ends */
     atomic_uint reading, may_leave, left; /* of the one reader that stalls */
     atomic_uint done;                     /* the barrier beside it */
 } race;
@@ -41,6 +42,7 @@ static inline void begin(int flavor, size_t limit, size_t deferred_limit)
 {
     memset(&race, 0, sizeof(race));
     race.flavor = &test_flavors[flavor];
+    race.cleanups = 1;
     test_flavor_register(race.flavor);
     race.provider = test_provider(race.flavor->rcu, limit, deferred_limit);
 }
@@ -127,7 +129,7 @@ static inline void stall(const content *found)
     atomic_store(&race.left, 1);
 }
 
-/* A thread's life: a barrier, after which the reader has left and one cleanup has run. */
+/* A thread's life: a barrier, after which the reader has left and the cleanups have run. */
 static inline void wait_at_barrier(void *ctx, unsigned index)
 {
     (void)ctx;
@@ -135,7 +137,7 @@ static inline void wait_at_barrier(void *ctx, unsigned index)
     test_flavor_register(race.flavor);
     TEST_EXPECT(harena_provider_barrier(race.provider) == 0);
     TEST_EXPECT_MSG(atomic_load(&race.left), "barrier came back before the reader left");
-    TEST_EXPECT(atomic_load(&race.cleaned) == 1);
+    TEST_EXPECT(atomic_load(&race.cleaned) == race.cleanups);
     atomic_store(&race.done, 1);
     test_flavor_unregister(race.flavor);
 }

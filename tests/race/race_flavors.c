@@ -21,7 +21,7 @@ static void begin_reading(int flavor, size_t limit)
     snapshot.rcu = race.flavor->rcu;
 }
 
-/* Makes what readers will find, with one cleanup. */
+/* Makes what readers will find, with race.cleanups cleanups: 0 or 1. */
 static void make_content(void)
 {
     content *filled;
@@ -30,12 +30,14 @@ static void make_content(void)
     if (way <= RELEASE) {
         race.shared = create_shared(race.flavor);
         fill_shared(race.shared, 1000);
-        ck_assert_int_eq(harena_shared_on_release(race.shared, count_cleanup, NULL), 0);
+        if (race.cleanups != 0)
+            ck_assert_int_eq(harena_shared_on_release(race.shared, count_cleanup, NULL), 0);
         return;
     }
     arena = create_arena();
     filled = fill(arena, 2000);
-    ck_assert_int_eq(harena_on_release(arena, count_cleanup, NULL), 0);
+    if (race.cleanups != 0)
+        ck_assert_int_eq(harena_on_release(arena, count_cleanup, NULL), 0);
     if (way == RELEASE_RCU) {
         arena_behind_pointer = arena;
         atomic_store(&pointer, filled);
@@ -93,29 +95,30 @@ static void read_for_long(void *ctx, unsigned index)
     test_flavor_unregister(race.flavor);
 }
 
-START_TEST(reader_sees_intact_data_until_it_leaves)
+#define CHUNKS 20
+
+static void expect_data_until_the_reader_leaves(harena_shared *before)
 {
-    const size_t chunks = 16;
     test_thread reader, waiter;
-    void *others[16];
+    void *others[CHUNKS];
     unsigned i, got = 0;
 
-    begin_reading(_i / WAYS, chunks * HARENA_CHUNK_SIZE);
-    way = (enum way)(_i % WAYS);
     make_content();
     test_spawn(&reader, read_for_long, NULL, 0);
     TEST_AWAIT(atomic_load(&race.reading));
+    if (before != NULL)
+        ck_assert_int_eq(harena_shared_reset(before), 0);
     take_away();
     test_spawn(&waiter, wait_at_barrier, NULL, 1);
     test_flavor_offline(race.flavor); /* so that the reader alone holds up the grace period */
 
-    /* whatever else can be had is overwritten: not the reader's */
-    while (got < chunks && (others[got] = harena_chunk_get(race.provider)) != NULL)
-        memset(others[got++], 0xff, HARENA_CHUNK_SIZE);
-    ck_assert_uint_le(got, chunks - OBJECTS * SIZE / HARENA_CHUNK_SIZE);
-    ck_assert_uint_ge(test_stats(race.provider).deferred, OBJECTS * SIZE);
     for (i = 0; i < 300; i++) /* a chance for what would be wrong */
         sched_yield();
+    /* whatever else can be had is overwritten: not the reader's */
+    while (got < CHUNKS && (others[got] = harena_chunk_get(race.provider)) != NULL)
+        memset(others[got++], 0xff, HARENA_CHUNK_SIZE);
+    ck_assert_uint_le(got, CHUNKS - OBJECTS * SIZE / HARENA_CHUNK_SIZE);
+    ck_assert_uint_ge(test_stats(race.provider).deferred, OBJECTS * SIZE);
     ck_assert_uint_eq(test_count(&race.cleaned), 0);
 
     atomic_store(&race.may_leave, 1);
@@ -125,18 +128,42 @@ START_TEST(reader_sees_intact_data_until_it_leaves)
     TEST_NO_FAILURE();
     ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
     ck_assert_uint_eq(test_stats(race.provider).deferred, 0);
-    ck_assert_uint_eq(test_count(&race.cleaned), 1);
+    ck_assert_uint_eq(test_count(&race.cleaned), race.cleanups);
     for (i = 0; i < got; i++)
         harena_chunk_put(race.provider, others[i]);
-    for (i = 0; i < chunks; i++) { /* all the memory is back */
+    for (i = 0; i < CHUNKS; i++) { /* all the memory is back */
         others[i] = harena_chunk_get(race.provider);
         ck_assert_ptr_nonnull(others[i]);
     }
-    for (i = 0; i < chunks; i++)
+    for (i = 0; i < CHUNKS; i++)
         harena_chunk_put(race.provider, others[i]);
     if (way == RESET || way == CLOSE)
         harena_shared_release(race.shared);
     harena_snapshot_fini(&snapshot);
+}
+
+START_TEST(reader_sees_intact_data_until_it_leaves)
+{
+    begin_reading(_i / WAYS, CHUNKS * HARENA_CHUNK_SIZE);
+    way = (enum way)(_i % WAYS);
+    expect_data_until_the_reader_leaves(NULL);
+    end();
+}
+END_TEST
+
+/* Behind another retirement, whose grace period is under way: the barrier itself takes the content,
+ * which has no cleanups, and has to wait for the reader as well. */
+START_TEST(reader_sees_intact_data_while_a_barrier_reclaims)
+{
+    harena_shared *before;
+
+    begin_reading(_i / WAYS, CHUNKS * HARENA_CHUNK_SIZE);
+    way = (enum way)(_i % WAYS);
+    race.cleanups = 0;
+    before = create_shared(race.flavor);
+    ck_assert_ptr_nonnull(harena_shared_alloc(before, 100));
+    expect_data_until_the_reader_leaves(before);
+    harena_shared_release(before);
     end();
 }
 END_TEST
@@ -231,6 +258,8 @@ int main(void)
     TCase *tests = test_case(suite, "one reader");
 
     tcase_add_loop_test(tests, reader_sees_intact_data_until_it_leaves, 0, TEST_FLAVORS * WAYS);
+    tcase_add_loop_test(tests, reader_sees_intact_data_while_a_barrier_reclaims, 0,
+                        TEST_FLAVORS *WAYS);
     tests = test_case(suite, "under fire");
     tcase_add_loop_test(tests, readers_see_intact_data_under_fire, 0, TEST_FLAVORS);
     return test_main(suite);

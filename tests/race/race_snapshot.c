@@ -183,6 +183,65 @@ START_TEST(readers_see_whole_versions_and_each_is_retired_once)
 }
 END_TEST
 
+/* ---- nothing but publications, so that they meet ---- */
+
+#define STORM   8
+#define ARENAS  32
+#define CLEANED (STORM * ARENAS)
+
+static atomic_uint storm_retired[CLEANED];
+static harena *storm_arenas[CLEANED];
+static pthread_barrier_t storm_begins;
+
+static void publish_at_once(void *ctx, unsigned index)
+{
+    unsigned i;
+
+    (void)ctx;
+    test_flavor_register(race.flavor);
+    test_flavor_offline(race.flavor);
+    pthread_barrier_wait(&storm_begins);
+    test_flavor_online(race.flavor);
+    for (i = index * ARENAS; i < (index + 1) * ARENAS; i++)
+        TEST_EXPECT(harena_snapshot_publish(&race.snapshot, storm_arenas[i], NULL) == 0);
+    test_flavor_unregister(race.flavor);
+}
+
+START_TEST(each_of_many_publications_at_once_is_retired_once)
+{
+    const test_role roles[] = {{publish_at_once, STORM}, {NULL, 0}};
+    unsigned round, rounds = test_rounds(60), i;
+    harena_options options = HARENA_OPTIONS_INIT;
+
+    memset(&race, 0, sizeof(race));
+    race.flavor = &test_flavors[_i];
+    test_flavor_register(race.flavor);
+    race.provider = test_provider(race.flavor->rcu, 0, 0);
+    race.snapshot.rcu = race.flavor->rcu;
+    options.provider = race.provider;
+    options.rcu = race.flavor->rcu;
+    ck_assert_int_eq(pthread_barrier_init(&storm_begins, NULL, STORM), 0);
+    for (round = 0; round < rounds; round++) {
+        memset(storm_retired, 0, sizeof(storm_retired));
+        for (i = 0; i < CLEANED; i++) {
+            storm_arenas[i] = harena_create(&options);
+            ck_assert_int_eq(harena_on_release(storm_arenas[i], count_retired, &storm_retired[i]),
+                             0);
+        }
+        test_flavor_offline(race.flavor);
+        test_team(roles, NULL);
+        test_flavor_online(race.flavor);
+        harena_snapshot_fini(&race.snapshot);
+        ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
+        for (i = 0; i < CLEANED; i++)
+            ck_assert_uint_eq(test_count(&storm_retired[i]), 1);
+    }
+    pthread_barrier_destroy(&storm_begins);
+    test_provider_finish(race.provider);
+    test_flavor_unregister(race.flavor);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("race_snapshot");
@@ -190,5 +249,6 @@ int main(void)
 
     tcase_add_loop_test(tests, readers_see_whole_versions_and_each_is_retired_once, 0,
                         TEST_FLAVORS);
+    tcase_add_loop_test(tests, each_of_many_publications_at_once_is_retired_once, 0, TEST_FLAVORS);
     return test_main(suite);
 }

@@ -67,6 +67,37 @@ START_TEST(short_lived_threads_share_one_chunk)
 }
 END_TEST
 
+static void expect_a_lane(void *ctx, unsigned index)
+{
+    harena_view *view = harena_shared_enter(race.shared);
+    bool window = false;
+    harena *lane;
+    unsigned i;
+
+    (void)ctx;
+    for (i = 0; i < 2; i++) { /* once, its window may have been used up exactly */
+        lane = harena_view_lane(view);
+        TEST_EXPECT(harena_alloc(lane, 48) != NULL);
+        window |= lane->cursor < lane->limit;
+    }
+    TEST_EXPECT_MSG(window, "thread %u, alone, has no window", index);
+    harena_shared_leave(race.shared, view);
+}
+
+START_TEST(identity_and_lane_of_an_ended_thread_serve_the_next)
+{
+    test_thread thread;
+    unsigned i;
+
+    begin(0);
+    for (i = 0; i < 200; i++) { /* more than lanes */
+        test_spawn(&thread, expect_a_lane, NULL, i);
+        test_join(&thread);
+    }
+    end();
+}
+END_TEST
+
 /* ---- many at once ---- */
 
 static void allocate_together(void *ctx, unsigned index)
@@ -358,6 +389,7 @@ int main(void)
     tcase_add_test(tests, destructors_may_allocate_at_any_time);
     tests = test_case(suite, "come and go");
     tcase_add_loop_test(tests, short_lived_threads_share_one_chunk, 0, 3);
+    tcase_add_test(tests, identity_and_lane_of_an_ended_thread_serve_the_next);
     tcase_add_test(tests, detached_threads_leave_nothing_behind);
     tests = test_case(suite, "many");
     tcase_add_loop_test(tests, more_threads_than_lanes_never_share_a_window, 0, 3);
