@@ -847,8 +847,7 @@ static void check_all(void)
     harena_provider_stats stats = stats_of(m.provider);
     uint64_t held = 0;
 
-    if (stats.deferred == 0) /* else the worker may be in the middle of giving back */
-        totals_hold(m.provider);
+    totals_hold(m.provider);
     for (int at = 0; at < ARENAS; at++) {
         check_arena(&m.arenas[at]);
         if (m.arenas[at].arena != NULL)

@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <sys/mman.h>
-#include <unistd.h>
 #include <wchar.h>
 
 static harena_provider *provider;
@@ -313,11 +312,9 @@ END_TEST
 
 START_TEST(sizes_that_the_machine_lacks_are_refused)
 {
-    const size_t sizes[] = {9 * GIB,
-                            (size_t)1 << 47,
-                            (size_t)1 << 62,
-                            (size_t)PTRDIFF_MAX - 16,
-                            (size_t)PTRDIFF_MAX - 1,
+    const size_t sizes[] = {((size_t)1 << 48) + 1,    9 * GIB,
+                            (size_t)1 << 47,          (size_t)1 << 62,
+                            (size_t)PTRDIFF_MAX - 16, (size_t)PTRDIFF_MAX - 1,
                             (size_t)PTRDIFF_MAX};
 
     for (size_t which = 0; which < ALLOCATORS; which++) {
@@ -876,6 +873,22 @@ START_TEST(printf_longer_than_the_window_formats_again)
 }
 END_TEST
 
+START_TEST(printf_that_just_fits_the_window_or_just_does_not)
+{
+    for (int length = 40; length < 90; length++) {
+        harena *fresh = arena_of(provider, 0);
+        unsigned char *used =
+            memset(SUCCEEDS(harena_alloc(fresh, opaque(CHUNK - 64))), 0x2b, CHUNK - 64);
+        char *text = SUCCEEDS(harena_printf(fresh, "%*d", length, 7));
+
+        EXPECT(strlen(text) == (size_t)length && text[length - 1] == '7' && text[0] == ' ');
+        EXPECT((harena_cap(fresh) == CHUNK) == (length < 64));
+        EXPECT(all_bytes(used, CHUNK - 64, 0x2b));
+        harena_release(fresh);
+    }
+}
+END_TEST
+
 START_TEST(printf_on_a_fresh_arena)
 {
     harena *fresh = arena_of(provider, 0);
@@ -944,7 +957,8 @@ END_TEST
         refused_realloc_leaves_the_old_bytes, memdup_copies_every_size,                            \
         strdup_copies_with_the_nul, strndup_reads_no_more_than_max, strndup_stops_at_the_nul,      \
         printf_makes_short_text, printf_of_every_length_fits_exactly,                              \
-        printf_longer_than_the_window_formats_again, printf_on_a_fresh_arena,                      \
+        printf_longer_than_the_window_formats_again,                                               \
+        printf_that_just_fits_the_window_or_just_does_not, printf_on_a_fresh_arena,                \
         printf_may_print_its_own_arenas_text, printf_errors_are_vsnprintfs,                        \
         printf_beyond_the_limit_is_refused
 

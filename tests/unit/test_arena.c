@@ -272,6 +272,23 @@ START_TEST(an_exactly_full_chunk_is_one_chunk)
 }
 END_TEST
 
+START_TEST(an_aligned_object_leaves_the_larger_rest)
+{
+    harena *arena = arena_of(provider, 0);
+    uintptr_t first = hidden(bytes_of(arena, 16, 1));
+    unsigned char *aligned = SUCCEEDS(harena_alloc_aligned(arena, opaque(1000), opaque(65536)));
+
+    ck_assert(aligned_to(aligned, 65536));
+    memset(aligned, 0xff, 1000);
+    ck_assert_uint_eq(hidden(bytes_of(arena, 16, 1)), first + 16); /* the old window goes on */
+    harena_release(arena);
+    arena = arena_of(provider, 0); /* what the object left behind is known to be dirty */
+    for (int at = 0; at < 4; at++)
+        ck_assert(all_bytes(SUCCEEDS(harena_alloc_zeroed(arena, opaque(CHUNK))), CHUNK, 0));
+    harena_release(arena);
+}
+END_TEST
+
 START_TEST(one_allocation_may_fill_the_first_chunk)
 {
     harena *arena = arena_of(provider, 0);
@@ -786,8 +803,9 @@ RUN_TESTS_AROUND("arena", with_provider, without_provider, a_fresh_arena_holds_n
                  arenas_come_and_go_without_growth, reset_empties_and_keeps_one_chunk_warm,
                  reset_of_an_empty_arena_is_harmless, after_reset_the_same_memory_serves_again,
                  an_arena_that_only_held_runs_resets, an_exactly_full_chunk_is_one_chunk,
-                 one_allocation_may_fill_the_first_chunk, limit_is_reached_inside_a_refill,
-                 limit_of_less_than_a_chunk_serves_nothing, limit_counts_runs_and_chunks_together,
+                 an_aligned_object_leaves_the_larger_rest, one_allocation_may_fill_the_first_chunk,
+                 limit_is_reached_inside_a_refill, limit_of_less_than_a_chunk_serves_nothing,
+                 limit_counts_runs_and_chunks_together,
                  limit_of_an_arena_raises_no_event_of_the_provider,
                  an_arena_that_filled_the_providers_limit_resets_and_fills_again,
                  the_rest_of_the_window_serves_at_the_limit,

@@ -327,8 +327,9 @@ END_TEST
 
 START_TEST(initial_beyond_what_there_is_is_refused)
 {
-    const size_t sizes[] = {512 * MIB, (size_t)1 << 50, (size_t)PTRDIFF_MAX + 1, SIZE_MAX - 15,
-                            SIZE_MAX};
+    const size_t sizes[] = {
+        512 * MIB,     (size_t)1 << 50, ((size_t)1 << 48) + 1, (size_t)PTRDIFF_MAX + 1,
+        SIZE_MAX - 15, SIZE_MAX};
 
     for (size_t at = 0; at < sizeof sizes / sizeof *sizes; at++) {
         options.initial = sizes[at];
@@ -379,6 +380,23 @@ START_TEST(retain_bounds_what_reset_keeps)
         }
         harena_release(arena);
     }
+}
+END_TEST
+
+START_TEST(what_retain_keeps_makes_room_for_what_it_cannot_serve)
+{
+    harena *arena;
+
+    options.retain = options.limit = 8 * CHUNK;
+    arena = made();
+    for (int round = 0; round < 3; round++) {
+        ck_assert_uint_eq(fill(arena, 1024), 8 * 64); /* eight single chunks */
+        harena_reset(arena);
+        ck_assert_uint_eq(harena_cap(arena), 8 * CHUNK);
+        bytes_of(arena, 7 * CHUNK, 1); /* a run of seven, beside the chunk of the window */
+        harena_reset(arena);
+    }
+    harena_release(arena);
 }
 END_TEST
 
@@ -689,6 +707,7 @@ RUN_TESTS_AROUND("arena_options", with_provider, without_provider, unknown_size_
                  zero_holds_after_a_realloc_gave_bytes_back, zero_holds_for_what_realloc_adds,
                  initial_is_had_at_once, initial_beyond_what_there_is_is_refused,
                  initial_above_the_limit_is_refused, retain_bounds_what_reset_keeps,
+                 what_retain_keeps_makes_room_for_what_it_cannot_serve,
                  what_retain_keeps_serves_again_without_the_provider,
                  an_arena_does_not_drift_to_its_peak, retain_none_gives_all_back_at_reset,
                  retain_bounds_initial_as_well, initial_with_retain_none_is_had_once,

@@ -4,8 +4,6 @@
 
 #include "os.h"
 
-#include <unistd.h>
-
 START_TEST(reserve_keeps_the_alignment)
 {
     for (size_t align = 4096; align <= 8 * MIB; align *= 4) {

@@ -2,6 +2,8 @@
 /* The provider: options, raw chunks, limits, misuse, trim, barrier, destroy, totals. */
 #include "unit.h"
 
+#include <sched.h>
+
 /* ---- create ---- */
 
 START_TEST(defaults_make_a_provider)
@@ -504,6 +506,8 @@ START_TEST(wild_put_is_caught_and_changes_nothing)
     misuse_changes_nothing(provider, &events, chunk + CHUNK);     /* never handed out */
     misuse_changes_nothing(provider, &events, chunk + 4 * BLOCK); /* nor ever committed */
     misuse_changes_nothing(provider, &events, chunk - CHUNK);
+    misuse_changes_nothing(provider, &events,
+                           (void *)opaque((uintptr_t)chunk + ((uintptr_t)1 << 48)));
     harena_chunk_put(provider, chunk);
     ck_assert_uint_eq(in_use(other), CHUNK);
     harena_chunk_put(other, foreign);
@@ -964,6 +968,73 @@ START_TEST(barrier_and_destroy_in_a_cleanup_give_edeadlk)
 }
 END_TEST
 
+struct section {
+    harena_provider *provider;
+    int inside, left; /* atomic */
+};
+
+static void *stay_a_while(void *ctx)
+{
+    struct section *section = ctx;
+
+    harena_provider_read_lock(section->provider);
+    __atomic_store_n(&section->inside, 1, __ATOMIC_RELEASE);
+    usleep(50000);
+    __atomic_store_n(&section->left, 1, __ATOMIC_RELEASE);
+    harena_provider_read_unlock(section->provider);
+    return NULL;
+}
+
+START_TEST(barrier_waits_for_another_threads_section)
+{
+    harena_provider *provider = provider_of(64 * MIB, 0, NULL);
+
+    for (int cleanups = 0; cleanups < 2; cleanups++) {
+        struct section section = {provider, 0, 0};
+        harena *arena = arena_of(provider, 0);
+        pthread_t thread;
+        int ran = 0;
+
+        memset(SUCCEEDS(harena_alloc(arena, opaque(100))), 1, 100);
+        if (cleanups)
+            ck_assert_int_eq(harena_on_release(arena, count_up, &ran), 0);
+        ck_assert_int_eq(pthread_create(&thread, NULL, stay_a_while, &section), 0);
+        while (!__atomic_load_n(&section.inside, __ATOMIC_ACQUIRE))
+            sched_yield();
+        harena_release_rcu(arena);
+        ck_assert_int_eq(harena_provider_barrier(provider), 0);
+        ck_assert_int_eq(__atomic_load_n(&section.left, __ATOMIC_ACQUIRE), 1);
+        ck_assert_uint_eq(stats_of(provider).deferred, 0);
+        ck_assert_int_eq(ran, cleanups);
+        pthread_join(thread, NULL);
+    }
+    ends_clean(provider);
+}
+END_TEST
+
+static void note_thread(void *thread)
+{
+    *(pthread_t *)thread = pthread_self();
+}
+
+START_TEST(cleanups_after_a_grace_period_run_on_rcus_worker)
+{
+    harena_provider *provider = provider_of(64 * MIB, 0, NULL);
+    harena *arena = arena_of(provider, 0);
+    pthread_t worker = pthread_self();
+
+    ck_assert_int_eq(harena_on_release(arena, note_thread, &worker), 0);
+    harena_release_rcu(arena);
+    ck_assert_int_eq(harena_provider_barrier(provider), 0);
+    ck_assert(!pthread_equal(worker, pthread_self())); /* the caller may hold what they want */
+    arena = arena_of(provider, 0);
+    ck_assert_int_eq(harena_on_release(arena, note_thread, &worker), 0);
+    harena_release(arena);
+    ck_assert(pthread_equal(worker, pthread_self()));
+    ends_clean(provider);
+}
+END_TEST
+
 START_TEST(retired_memory_is_deferred_until_readers_leave)
 {
     harena_provider *provider = provider_of(64 * MIB, 0, NULL);
@@ -1034,6 +1105,7 @@ RUN_TESTS("provider", defaults_make_a_provider, unknown_options_size_is_refused,
           destroy_is_busy_while_anything_lives, destroy_waits_for_what_is_deferred,
           barrier_waits_for_what_is_deferred, barrier_and_destroy_in_a_read_section_give_edeadlk,
           barrier_in_a_read_section_of_a_fresh_provider_gives_edeadlk,
-          barrier_and_destroy_in_a_cleanup_give_edeadlk,
+          barrier_and_destroy_in_a_cleanup_give_edeadlk, barrier_waits_for_another_threads_section,
+          cleanups_after_a_grace_period_run_on_rcus_worker,
           retired_memory_is_deferred_until_readers_leave,
           a_hard_limit_in_need_takes_back_what_waits_for_nobody)

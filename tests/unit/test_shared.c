@@ -372,9 +372,10 @@ END_TEST
 
 START_TEST(sizes_that_cannot_be_are_refused)
 {
-    const size_t sizes[] = {
-        257 * MIB,        (size_t)1 << 47, PTRDIFF_MAX - 16, PTRDIFF_MAX,  (size_t)PTRDIFF_MAX + 1,
-        SIZE_MAX - CHUNK, SIZE_MAX - 63,   SIZE_MAX - 15,    SIZE_MAX - 1, SIZE_MAX};
+    const size_t sizes[] = {((size_t)1 << 48) + 1, 257 * MIB,     (size_t)1 << 47,
+                            PTRDIFF_MAX - 16,      PTRDIFF_MAX,   (size_t)PTRDIFF_MAX + 1,
+                            SIZE_MAX - CHUNK,      SIZE_MAX - 63, SIZE_MAX - 15,
+                            SIZE_MAX - 1,          SIZE_MAX};
 
     for (int filled = 0; filled < 2; filled++) {
         for (size_t which = 0; which < ALLOCATORS; which++) {
@@ -1009,6 +1010,30 @@ START_TEST(limit_bounds_one_generation)
 }
 END_TEST
 
+START_TEST(what_the_provider_refused_does_not_count_against_the_limit)
+{
+    harena_provider *small = provider_of(64 * MIB, 2 * CHUNK, NULL);
+    harena_shared *shared;
+
+    options.provider = small;
+    options.limit = 6 * CHUNK;
+    shared = made();
+    while (hidden(harena_shared_alloc(shared, opaque(5000))) != 0)
+        continue;
+    for (int round = 0; round < 20; round++) {
+        FAILS(ENOMEM, harena_shared_alloc(shared, opaque(CHUNK)));
+        FAILS(ENOMEM, harena_shared_alloc(shared, opaque(3 * CHUNK)));
+    }
+    ck_assert_uint_eq(harena_shared_cap(shared), 2 * CHUNK);
+    ck_assert_int_eq(harena_provider_set_limit(small, 0), 0);
+    bytes_of(shared, 4 * CHUNK, 1);
+    ck_assert_uint_eq(harena_shared_cap(shared), 6 * CHUNK);
+    FAILS(ENOMEM, harena_shared_alloc(shared, opaque(CHUNK)));
+    harena_shared_release_now(shared);
+    ends_clean(small);
+}
+END_TEST
+
 START_TEST(limit_of_less_than_a_chunk_serves_nothing)
 {
     harena_shared *shared;
@@ -1049,6 +1074,59 @@ START_TEST(no_lanes_serves_by_fetch_add)
     memset(SUCCEEDS(harena_alloc(lane, opaque(100))), 1, 100); /* always empty, but it serves */
     memset(SUCCEEDS(harena_alloc(lane, 100)), 1, 100);
     ck_assert_str_eq(SUCCEEDS(harena_printf(lane, "%s", "lane")), "lane");
+    harena_shared_leave(shared, view);
+    harena_shared_release(shared);
+}
+END_TEST
+
+static void *alloc_16_there(void *shared)
+{
+    return harena_shared_alloc(shared, opaque(16));
+}
+
+START_TEST(without_lanes_threads_take_turns_in_one_chunk)
+{
+    harena_shared *shared;
+    harena_view *view;
+    harena *lane;
+    uintptr_t first;
+
+    options.no_lanes = true;
+    shared = made();
+    view = harena_shared_enter(shared);
+    lane = harena_view_lane(view);
+    first = hidden(SUCCEEDS(harena_view_alloc(view, opaque(16))));
+    for (int round = 1; round < 20; round += 2) {
+        ck_assert_uint_eq(hidden(on_another_thread(alloc_16_there, shared)),
+                          first + (unsigned)round * 16);
+        ck_assert_uint_eq(hidden(SUCCEEDS(harena_alloc(lane, 16))),
+                          first + (unsigned)round * 16 + 16);
+    }
+    ck_assert_ptr_eq(lane->cursor, lane->limit); /* nothing is ever served inline */
+    harena_shared_leave(shared, view);
+    harena_shared_release(shared);
+}
+END_TEST
+
+START_TEST(zero_holds_where_a_lanes_cursor_moved_back)
+{
+    harena_shared *shared;
+    harena_view *view;
+    harena *lane;
+
+    options.zero = true;
+    options.limit = 2 * CHUNK;
+    shared = made();
+    view = harena_shared_enter(shared);
+    lane = harena_view_lane(view);
+    for (int round = 0; round < 30; round++) {
+        unsigned char *memory = SUCCEEDS(harena_alloc(lane, opaque(300)));
+
+        EXPECT(all_bytes(memory, 300, 0));
+        memset(memory, 0xff, 300);
+        EXPECT(same(memory, SUCCEEDS(harena_realloc(lane, memory, 300, opaque(20)))));
+        FAILS(ENOMEM, harena_printf(lane, "%*d", 3 * (int)CHUNK, 1));
+    }
     harena_shared_leave(shared, view);
     harena_shared_release(shared);
 }
@@ -1278,6 +1356,8 @@ START_TEST(len_cap_peak_and_stats_agree)
     ck_assert_uint_eq(stats.cap, harena_shared_cap(shared));
     ck_assert_uint_eq(stats.peak, harena_shared_peak(shared));
     ck_assert_uint_eq(stats.cap, in_use(provider));
+    ck_assert_uint_eq(stats.chunks, 1);
+    ck_assert_uint_eq(stats.runs, 1);
     ck_assert_uint_eq(stats.resets, 0);
     ck_assert_uint_eq(stats.failures, 0);
     FAILS(ENOMEM, harena_shared_alloc(shared, opaque(SIZE_MAX)));
@@ -1351,10 +1431,12 @@ RUN_TESTS_AROUND(
     release_now_gives_all_back_at_once, release_keeps_a_reader_safe,
     they_come_and_go_without_growth, allocation_after_close_gives_eshutdown,
     closed_view_alignment_errors_come_first_or_shutdown, a_view_from_before_close_goes_on,
-    close_of_an_unused_one, limit_bounds_one_generation, limit_of_less_than_a_chunk_serves_nothing,
-    no_lanes_serves_by_fetch_add, a_lane_is_an_arena_for_allocation,
-    what_owns_does_nothing_on_a_lane, a_lane_tells_its_own_len_and_cap,
-    each_generation_gives_a_thread_a_fresh_lane, short_lived_threads_strand_little,
-    cleanups_run_newest_first_when_the_generation_is_reclaimed, a_cleanup_may_register_more,
-    cleanup_registration_at_the_limit_is_refused, len_cap_peak_and_stats_agree,
-    stats_fill_no_more_than_the_size_says, failure_sticks_until_reset)
+    close_of_an_unused_one, limit_bounds_one_generation,
+    what_the_provider_refused_does_not_count_against_the_limit,
+    limit_of_less_than_a_chunk_serves_nothing, no_lanes_serves_by_fetch_add,
+    without_lanes_threads_take_turns_in_one_chunk, zero_holds_where_a_lanes_cursor_moved_back,
+    a_lane_is_an_arena_for_allocation, what_owns_does_nothing_on_a_lane,
+    a_lane_tells_its_own_len_and_cap, each_generation_gives_a_thread_a_fresh_lane,
+    short_lived_threads_strand_little, cleanups_run_newest_first_when_the_generation_is_reclaimed,
+    a_cleanup_may_register_more, cleanup_registration_at_the_limit_is_refused,
+    len_cap_peak_and_stats_agree, stats_fill_no_more_than_the_size_says, failure_sticks_until_reset)

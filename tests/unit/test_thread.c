@@ -5,7 +5,6 @@
 #include "thread.h"
 
 #include <sys/wait.h>
-#include <unistd.h>
 
 START_TEST(unknown_until_asked_then_for_good)
 {
