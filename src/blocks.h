@@ -24,6 +24,8 @@ struct hri_block {
     uint64_t state;     /* atomic */
     uint32_t committed; /* atomic; 1: the OS has been asked to make the block usable */
     uint32_t settler;   /* atomic; a hint: the thread that takes its chunks here, 0: none */
+    uint8_t raw[HRI_BLOCK_CHUNKS]; /* atomic; 1: a raw chunk of the application's; written by who
+                                      holds it, in the line that it has just taken */
     struct hri_extent extents[HRI_BLOCK_CHUNKS] HRI_ALIGNED;
 } HRI_ALIGNED;
 
@@ -47,6 +49,22 @@ struct hri_home {
     uint32_t chunk;   /* atomic; the one that it took or put last */
     uint32_t settled; /* atomic; index + 1 of the block in which it has settled, 0: none */
 };
+
+/* What hri_blocks_take_warm looks at first, inline: the chunk that the thread took or put last. False: it is not to be
+ * had. */
+static inline bool hri_blocks_retake(struct hri_blocks *blocks, const struct hri_home *home,
+                                     uint32_t me)
+{
+    uint32_t wanted = hri_load_relaxed(&home->chunk);
+    struct hri_block *block = &blocks->table[wanted / HRI_BLOCK_CHUNKS];
+    uint64_t taken = UINT64_C(1) << (wanted % HRI_BLOCK_CHUNKS), warm = taken << 32;
+    uint64_t state = hri_load_relaxed(&block->state); /* relaxed: a guess, decided by the CAS */
+
+    return HRI_LIKELY((state & (taken | warm)) == warm &&
+                      hri_load_relaxed(&block->settler) == me) &&
+           hri_cas_acquire(&block->state, &state,
+                           state | taken); /* PAIR chunk-1: released by the put */
+}
 
 /* Takes a chunk that is free and warm. Thread `me` (not 0) looks first where it has put or taken one, if it has settled
  * in that block, then for a block in which nobody else has, and settles there, then anywhere. HRI_NO_CHUNK: there is

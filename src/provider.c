@@ -14,7 +14,6 @@
 #include <string.h>
 
 enum {
-    RAW_CHUNK = 0x7fffffff, /* the extent length that marks a chunk of harena_chunk_get */
     ROOM_MS =
         100, /* how long a request that finds no memory may try again while some is reclaimed */
 };
@@ -343,13 +342,14 @@ static HRI_COLD uint32_t get_slowly(harena_provider *p, uint32_t length, struct 
     return chunk;
 }
 
-static inline uint32_t get(harena_provider *p, uint32_t length, uint32_t mark, const char *name)
+static inline uint32_t get(harena_provider *p, uint32_t length, const char *name)
 {
     uint32_t me, chunk = HRI_NO_CHUNK;
     struct hri_provider_shard *shard = shard_of_thread(p, &me);
-    struct hri_extent *extent;
 
-    if (HRI_LIKELY(length == 1))
+    if (HRI_LIKELY(length == 1 && hri_blocks_retake(&p->blocks, &shard->home, me)))
+        chunk = hri_load_relaxed(&shard->home.chunk);
+    else if (HRI_LIKELY(length == 1))
         chunk = hri_blocks_take_warm(&p->blocks, &shard->home, me);
     if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK)) {
         chunk = get_slowly(p, length, &shard->home, me, name);
@@ -357,17 +357,18 @@ static inline uint32_t get(harena_provider *p, uint32_t length, uint32_t mark, c
             return HRI_NO_CHUNK;
     }
     count(&shard->gets, length, is_alone(me));
-    extent = hri_provider_extent(p, chunk);
     if (HRI_UNLIKELY(length != 1 || !p->source.zeroed))
-        extent->dirty = dirty_of_run(p, chunk, length);
-    hri_store_relaxed(&extent->length,
-                      mark); /* relaxed: read by who is told of the extent by its holder */
+        hri_provider_extent(p, chunk)->dirty = dirty_of_run(p, chunk, length);
     return chunk;
 }
 
 uint32_t hri_run_get(harena_provider *p, uint32_t length, const char *name)
 {
-    return get(p, length, length, name);
+    uint32_t chunk = get(p, length, name);
+
+    if (HRI_LIKELY(chunk != HRI_NO_CHUNK)) /* relaxed: read by who is told of it by its holder */
+        hri_store_relaxed(&hri_provider_extent(p, chunk)->length, length);
+    return chunk;
 }
 
 /* ---- put ---- */
@@ -392,7 +393,8 @@ static inline void put(harena_provider *p, uint32_t chunk, uint32_t length)
 
     count(&shard->puts, length, is_alone(me));
     if (HRI_LIKELY(length == 1)) {
-        hri_store_relaxed(&shard->home.chunk, chunk); /* relaxed: a hint */
+        if (hri_load_relaxed(&shard->home.chunk) != chunk)
+            hri_store_relaxed(&shard->home.chunk, chunk); /* relaxed: a hint */
         hri_blocks_put(&p->blocks, chunk);
     } else {
         spread_dirt(p, chunk, length);
@@ -409,6 +411,13 @@ void hri_run_put(harena_provider *p, uint32_t chunk)
     put(p, chunk, length);
 }
 
+/* Whether a chunk is a raw one. It stands beside the bit that says that the chunk is taken: who gets a raw chunk from one
+ * core to put it back from another moves one line, not two. */
+static inline uint8_t *raw_mark(harena_provider *p, uint32_t chunk)
+{
+    return &p->blocks.table[chunk / HRI_BLOCK_CHUNKS].raw[chunk % HRI_BLOCK_CHUNKS];
+}
+
 void *harena_chunk_get(harena_provider *provider)
 {
     harena_provider *p = hri_provider_or_default(provider);
@@ -416,8 +425,11 @@ void *harena_chunk_get(harena_provider *provider)
 
     if (p == NULL)
         return NULL;
-    chunk = get(p, 1, RAW_CHUNK, NULL);
-    return chunk == HRI_NO_CHUNK ? NULL : hri_chunk_address(p, chunk);
+    chunk = get(p, 1, NULL);
+    if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK))
+        return NULL;
+    hri_store_relaxed(raw_mark(p, chunk), 1);
+    return hri_chunk_address(p, chunk);
 }
 
 void harena_chunk_put(harena_provider *provider, void *chunk)
@@ -433,14 +445,15 @@ void harena_chunk_put(harena_provider *provider, void *chunk)
     index = (uint32_t)(offset / HRI_CHUNK);
     if (offset >= p->region_size || offset % HRI_CHUNK != 0 ||
         index / HRI_BLOCK_CHUNKS >= hri_load_relaxed(&p->blocks.used) ||
-        hri_load_relaxed(&hri_provider_extent(p, index)->length) != RAW_CHUNK) {
+        hri_load_relaxed(raw_mark(p, index)) == 0) {
         hri_provider_event(p, HARENA_EVENT_MISUSE, 0, HRI_CHUNK, NULL,
                            "harena_chunk_put: not a raw chunk in use of this provider");
         return;
     }
     extent = hri_provider_extent(p, index);
-    extent->dirty = HRI_CHUNK;
-    hri_store_relaxed(&extent->length, 0);
+    if (extent->dirty != HRI_CHUNK) /* a line that the next one to get a raw chunk need not have */
+        extent->dirty = HRI_CHUNK;
+    hri_store_relaxed(raw_mark(p, index), 0);
     put(p, index, 1);
 }
 
