@@ -19,6 +19,7 @@ enum {
     PROBES = 4,        /* lanes that a thread looks at */
     FIRST_LEASE = 512, /* bytes; a power of two */
     DIRECT = 2048,     /* from here on an object that does not fit leaves the window as it is */
+    LAST_LEASE = 4096, /* where no chunk of the lane's own is to be had any more */
 };
 
 static struct harena_lane *lane_of(const harena *window)
@@ -98,12 +99,23 @@ static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *la
     return at; /* a rest that is lost counts as handed out */
 }
 
+/* Whether the limits leave a chunk for each lane: else those that come first would strand what the others need. */
+static bool has_room_for_all(const struct hri_generation *g)
+{
+    uint64_t bytes = g->view.lanes * HRI_CHUNK;
+
+    if (!hri_provider_has_room(g->provider, bytes))
+        return false;
+    return g->limit == UINT64_MAX ||
+           (bytes <= g->limit && hri_load_relaxed(&g->charged) <= g->limit - bytes); /* a guess */
+}
+
 /* Bytes of the next lease: as many as all so far, and at least the first; HRI_CHUNK: a chunk of the lane's own. */
-static size_t next_lease(const struct harena_lane *lane)
+static size_t next_lease(const struct hri_generation *g, const struct harena_lane *lane)
 {
     uint64_t leased = lane->leased + FIRST_LEASE;
 
-    if ((lane->home & HRI_LANE_BUSY) != 0 || leased >= HRI_CHUNK)
+    if (leased >= HRI_CHUNK || ((lane->home & HRI_LANE_BUSY) != 0 && has_room_for_all(g)))
         return HRI_CHUNK;
     return (size_t)1 << (63 - __builtin_clzll(leased));
 }
@@ -128,14 +140,16 @@ static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_
 static char *refill(struct hri_generation *g, struct harena_lane *lane, size_t size, size_t need,
                     size_t alignment)
 {
-    size_t lease = next_lease(lane), got;
+    size_t lease = next_lease(g, lane), got;
     char *at;
 
     if (lease >= HRI_CHUNK) {
         at = alloc_in_own_chunk(g, lane, size); /* at a multiple of 64 KiB */
         if (at != NULL)
             return at;
-    } else if (need < DIRECT || need <= lease / 2) {
+        lease = LAST_LEASE;
+    }
+    if (need < DIRECT || need <= lease / 2) {
         return take_lease(g, lane, lease, need) ? hri_window_take(&lane->window, size, alignment)
                                                 : NULL;
     }
