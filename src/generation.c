@@ -221,10 +221,9 @@ int hri_generation_on_release(struct hri_generation *g, harena_cleanup_fn fn, vo
     if (g->state == HRI_CLOSED)
         return -ESHUTDOWN;
     cleanup = hri_generation_alloc(g, sizeof(*cleanup), HRI_ALIGNMENT, false);
-    if (cleanup == NULL) {
-        errno = saved;
+    errno = saved;
+    if (cleanup == NULL)
         return -ENOMEM;
-    }
     cleanup->fn = fn;
     cleanup->ctx = ctx;
     cleanup->next = hri_load_relaxed(&g->cleanups);
