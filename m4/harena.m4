@@ -91,7 +91,7 @@ AC_DEFUN([HARENA_WARNINGS],
   [AX_APPEND_COMPILE_FLAGS([ \
      -Wall -Wextra -Wshadow -Wundef -Wvla -Wwrite-strings -Wpointer-arith -Wformat=2 \
      -Wimplicit-fallthrough -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
-     -Wnested-externs -Wredundant-decls -Wlogical-op -Wduplicated-cond -Wduplicated-branches], \
+     -Wnested-externs -Wredundant-decls -Wlogical-op -Wduplicated-cond -Wduplicated-branches],
      [WARN_CFLAGS], [-Werror])
    AX_APPEND_COMPILE_FLAGS([-Wconversion -Wno-sign-conversion], [LIB_WARN_CFLAGS], [-Werror])
    AC_SUBST([WARN_CFLAGS])

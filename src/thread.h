@@ -7,7 +7,10 @@
 /* This thread's identity (declared in <harena/shared.h> too, for the inline paths): bits 6 to 21 a
  * number from 1, so that a mask makes it the distance of a lane in bytes; the other bits how often
  * the process has forked to get here. Other values: */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wredundant-decls"
 HARENA_API extern __thread uint32_t harena_thread_word __attribute__((tls_model("initial-exec")));
+#pragma GCC diagnostic pop
 #define HRI_THREAD_UNKNOWN 0u          /* has not met the library yet */
 #define HRI_THREAD_FREE    0xfffffffdu /* owner of a lane that no thread has claimed */
 #define HRI_THREAD_NOBODY  0xfffffffeu /* owner of a lane that no thread may have */
