@@ -43,16 +43,17 @@ static inline struct hri_extent *hri_extent(const struct hri_blocks *blocks, uin
     return &blocks->table[chunk / HRI_BLOCK_CHUNKS].extents[chunk % HRI_BLOCK_CHUNKS];
 }
 
-/* Where a thread takes its chunks: hints, in a line that it alone writes. What it used last is in its core's cache, and
+/* Where a thread takes its chunks: hints, in a line that it alone writes (threads beyond the shards share one, and find
+ * it changed at any time). What it used last is in its core's cache, and
  * what another thread used is not: two threads that swap chunks pay more for that than for all else. */
 struct hri_home {
     uint32_t chunk;   /* atomic; the one that it took or put last */
     uint32_t settled; /* atomic; index + 1 of the block in which it has settled, 0: none */
 };
 
-/* What hri_blocks_take_warm looks at first, inline: the chunk that the thread took or put last. False: it is not to be
- * had. */
-static inline bool hri_blocks_retake(struct hri_blocks *blocks, const struct hri_home *home,
+/* What hri_blocks_take_warm looks at first, inline: the chunk that the thread took or put last. HRI_NO_CHUNK: it is not
+ * to be had. (Threads that share a home change it meanwhile: what is returned is what was taken.) */
+static inline uint32_t hri_blocks_retake(struct hri_blocks *blocks, const struct hri_home *home,
                                      uint32_t me)
 {
     uint32_t wanted = hri_load_relaxed(&home->chunk);
@@ -60,10 +61,11 @@ static inline bool hri_blocks_retake(struct hri_blocks *blocks, const struct hri
     uint64_t taken = UINT64_C(1) << (wanted % HRI_BLOCK_CHUNKS), warm = taken << 32;
     uint64_t state = hri_load_relaxed(&block->state); /* relaxed: a guess, decided by the CAS */
 
-    return HRI_LIKELY((state & (taken | warm)) == warm &&
-                      hri_load_relaxed(&block->settler) == me) &&
-           hri_cas_acquire(&block->state, &state,
-                           state | taken); /* PAIR chunk-1: released by the put */
+    if (HRI_LIKELY((state & (taken | warm)) == warm && hri_load_relaxed(&block->settler) == me) &&
+        hri_cas_acquire(&block->state, &state,
+                        state | taken)) /* PAIR chunk-1: released by the put */
+        return wanted;
+    return HRI_NO_CHUNK;
 }
 
 /* Takes a chunk that is free and warm. Thread `me` (not 0) looks first where it has put or taken one, if it has settled

@@ -347,10 +347,11 @@ static inline uint32_t get(harena_provider *p, uint32_t length, const char *name
     uint32_t me, chunk = HRI_NO_CHUNK;
     struct hri_provider_shard *shard = shard_of_thread(p, &me);
 
-    if (HRI_LIKELY(length == 1 && hri_blocks_retake(&p->blocks, &shard->home, me)))
-        chunk = hri_load_relaxed(&shard->home.chunk);
-    else if (HRI_LIKELY(length == 1))
-        chunk = hri_blocks_take_warm(&p->blocks, &shard->home, me);
+    if (HRI_LIKELY(length == 1)) {
+        chunk = hri_blocks_retake(&p->blocks, &shard->home, me);
+        if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK))
+            chunk = hri_blocks_take_warm(&p->blocks, &shard->home, me);
+    }
     if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK)) {
         chunk = get_slowly(p, length, &shard->home, me, name);
         if (chunk == HRI_NO_CHUNK)
