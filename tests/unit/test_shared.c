@@ -1374,6 +1374,23 @@ START_TEST(len_cap_peak_and_stats_agree)
 }
 END_TEST
 
+START_TEST(peak_is_noted_by_who_empties)
+{
+    harena_shared *shared = made();
+
+    bytes_of(shared, 1600, 1);
+    ck_assert_int_eq(harena_shared_reset(shared), 0); /* nobody has asked before */
+    ck_assert_uint_eq(harena_shared_peak(shared), 1600);
+    bytes_of(shared, 3200, 1);
+    ck_assert_int_eq(harena_shared_reset_now(shared), 0);
+    ck_assert_uint_eq(harena_shared_peak(shared), 3200);
+    bytes_of(shared, 4800, 1);
+    harena_shared_close(shared);
+    ck_assert_uint_eq(harena_shared_peak(shared), 4800);
+    harena_shared_release(shared);
+}
+END_TEST
+
 START_TEST(stats_fill_no_more_than_the_size_says)
 {
     harena_shared *shared = made();
@@ -1439,4 +1456,5 @@ RUN_TESTS_AROUND(
     a_lane_tells_its_own_len_and_cap, each_generation_gives_a_thread_a_fresh_lane,
     short_lived_threads_strand_little, cleanups_run_newest_first_when_the_generation_is_reclaimed,
     a_cleanup_may_register_more, cleanup_registration_at_the_limit_is_refused,
-    len_cap_peak_and_stats_agree, stats_fill_no_more_than_the_size_says, failure_sticks_until_reset)
+    len_cap_peak_and_stats_agree, peak_is_noted_by_who_empties,
+    stats_fill_no_more_than_the_size_says, failure_sticks_until_reset)

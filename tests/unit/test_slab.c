@@ -54,18 +54,19 @@ END_TEST
 
 START_TEST(a_record_given_back_keeps_its_bytes_and_serves_again)
 {
-    unsigned char *record = hri_slab_get(&slab, 1000);
+    enum { SIZE_OF_15_LINES = 15 * 64 };
+    unsigned char *record = hri_slab_get(&slab, SIZE_OF_15_LINES);
     size_t used;
 
-    memset(record, 7, 1000);
-    hri_slab_put(&slab, record, 1000);
-    EXPECT(all_bytes(record, 1000, 7));
+    memset(record, 7, SIZE_OF_15_LINES);
+    hri_slab_put(&slab, record, SIZE_OF_15_LINES);
+    EXPECT(all_bytes(record, SIZE_OF_15_LINES, 7));
     used = slab.used;
     EXPECT(hri_slab_get(&slab, 100) != (void *)record); /* another size: another class */
     EXPECT(slab.used > used);
     used = slab.used;
-    EXPECT(hri_slab_get(&slab, 1000) == (void *)record);
-    EXPECT(all_bytes(record, 1000, 7));
+    EXPECT(hri_slab_get(&slab, SIZE_OF_15_LINES) == (void *)record);
+    EXPECT(all_bytes(record, SIZE_OF_15_LINES, 7));
     EXPECT(slab.used == used);
 }
 END_TEST

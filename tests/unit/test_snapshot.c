@@ -246,10 +246,12 @@ START_TEST(a_reader_never_sees_half_of_one)
     pthread_t thread;
 
     ck_assert_int_eq(pthread_create(&thread, NULL, read_on, &readers), 0);
-    for (int value = 0; value < 500; value++)
+    for (int value = 0; value < 500 || __atomic_load_n(&readers.reads, __ATOMIC_ACQUIRE) < 2000;
+         value++) {
         published(value, NULL);
-    while (__atomic_load_n(&readers.reads, __ATOMIC_ACQUIRE) < 10)
-        sched_yield();
+        if (value % 100 == 0) /* no more than that is held back at once */
+            ck_assert_int_eq(harena_provider_barrier(provider), 0);
+    }
     __atomic_store_n(&readers.stop, 1, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
     ck_assert_int_eq(readers.broken, 0);
