@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* src/thread.c itself, with a door to its state and to its destructor for the models. */
+#include "thread.c"
+
+#include "world.h"
+
+void world_remember_identities(void)
+{
+    explore_memory(identities, 16 * sizeof(identities[0]));
+    explore_memory(&free_identities, sizeof(free_identities));
+    explore_memory(&numbered, sizeof(numbered));
+}
+
+void world_thread_ends(void)
+{
+    at_thread_exit((void *)(uintptr_t)LAST_ROUND);
+}

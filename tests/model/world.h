@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the models share: a small provider over memory of theirs, an OS that is watched, who owns which chunk and record. */
+#ifndef MODEL_WORLD_H
+#define MODEL_WORLD_H
+#include "explore.h"
+#include "provider.h"
+
+extern harena_provider *world;
+
+/* A provider of so many blocks with a limit in chunks (0: none) whose flavour is the explorer's. */
+void world_create(uint32_t blocks, uint32_t limit);
+
+/* Chunk by chunk: who has it. Taking what somebody has, giving what one does not have, purging what is in use and
+ * using what was not committed are failures. */
+void world_took(uint32_t chunk, uint32_t length);
+void world_gives(uint32_t chunk, uint32_t length);
+
+/* hri_run_get and hri_run_put with the above. HRI_NO_CHUNK: refused. */
+uint32_t world_get(uint32_t length);
+void world_put(uint32_t chunk);
+
+/* In setup: chunks of a block from `from` on are in use for good; a thread has a chunk. */
+void world_fill(uint32_t block, uint32_t from);
+void world_own(int thread, uint32_t chunk);
+
+/* committed is never above the limit, and never below what is warm; for `step`. */
+void world_limit_holds(void);
+
+/* What holds when all is quiet: committed is what is warm, no free chunk is hidden by a summary, the chunks that are taken
+ * are those that have an owner. */
+void world_quiet(void);
+
+/* The n-th commit of the OS from now on fails (0: none). */
+void world_fail_commit(int n);
+
+/* Records of the slab that are in use, and what is asked before one is given back. */
+uint32_t world_records(void);
+extern void (*world_record_goes)(void *record);
+void world_uses_record(const void *record); /* fails if it is not in use */
+
+/* The state of src/thread.c, which has no other door. */
+void world_remember_identities(void);
+void world_thread_ends(void);
+
+#endif
