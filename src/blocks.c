@@ -15,8 +15,9 @@
 #include "blocks.h"
 
 enum {
-    RUN_TRIES = 64
-}; /* lost races after which a run is refused: a bound on the work, not on correctness */
+    RUN_TRIES = 64, /* lost races after which a run is refused: bounds work, not correctness */
+    LOOKS = 32,     /* blocks that a thread looks at before it takes a chunk from another's */
+};
 
 static inline uint32_t taken_of(uint64_t state)
 {
@@ -131,23 +132,17 @@ static uint32_t take_warm_of(struct hri_blocks *b, uint32_t block, uint32_t want
     return HRI_NO_CHUNK;
 }
 
-/* Leaves the block in which this thread had settled for another. All relaxed: hints. */
-static void settle(struct hri_blocks *b, struct hri_home *home, uint32_t block, uint32_t me)
-{
-    uint32_t before = hri_load_relaxed(&home->settled);
+enum whose { MINE, NOBODYS, ANYBODYS };
 
-    if (before != 0 && hri_load_relaxed(&b->table[before - 1].settler) == me)
-        hri_store_relaxed(&b->table[before - 1].settler, 0);
-    hri_store_relaxed(&b->table[block].settler, me);
-    hri_store_relaxed(&home->settled, block + 1);
-}
-
-/* Looks through the blocks that may have a warm chunk, once around from this thread's last one. `alone`: only at those
- * in which no other thread has settled. */
-static uint32_t search_warm(struct hri_blocks *b, struct hri_home *home, uint32_t me, bool alone)
+/* Looks through the blocks that may have a warm chunk, once around from this thread's last one, and settles in the one
+ * where it finds it: in blocks where it has settled before; in those where nobody has; in any. The first two give up
+ * early: in a large region all may be others'. All relaxed: hints. */
+static uint32_t search_warm(struct hri_blocks *b, struct hri_home *home, uint32_t me,
+                            enum whose whose)
 {
     uint32_t wanted = hri_load_relaxed(&home->chunk), from = wanted / HRI_BLOCK_CHUNKS;
     uint32_t words = (hri_load_relaxed(&b->used) + 63) / 64;
+    int looks = 0;
 
     for (uint32_t i = 0; words != 0 && i <= words; i++) {
         uint32_t word = (from / 64 + i) % words;
@@ -161,12 +156,14 @@ static uint32_t search_warm(struct hri_blocks *b, struct hri_home *home, uint32_
             uint32_t block = word * 64 + (uint32_t)__builtin_ctzll(bits), chunk, settler;
 
             settler = hri_load_relaxed(&b->table[block].settler);
-            if (alone && settler != 0 && settler != me)
+            if (whose != ANYBODYS && looks++ == LOOKS)
+                return HRI_NO_CHUNK;
+            if (whose != ANYBODYS && settler != (whose == MINE ? me : 0))
                 continue;
             chunk = take_warm_of(b, block, wanted);
             if (chunk != HRI_NO_CHUNK) {
-                if (alone)
-                    settle(b, home, block, me);
+                if (settler != me)
+                    hri_store_relaxed(&b->table[block].settler, me);
                 hri_store_relaxed(&home->chunk, chunk);
                 return chunk;
             }
@@ -187,8 +184,10 @@ uint32_t hri_blocks_take_warm(struct hri_blocks *b, struct hri_home *home, uint3
             return chunk;
         }
     }
-    chunk = search_warm(b, home, me, true);
-    return chunk != HRI_NO_CHUNK ? chunk : search_warm(b, home, me, false);
+    chunk = search_warm(b, home, me, MINE);
+    if (chunk == HRI_NO_CHUNK)
+        chunk = search_warm(b, home, me, NOBODYS);
+    return chunk != HRI_NO_CHUNK ? chunk : search_warm(b, home, me, ANYBODYS);
 }
 
 /* Takes a chunk of this block that is not warm, lowest first. */

@@ -23,7 +23,7 @@ struct hri_extent {
 struct hri_block {
     uint64_t state;     /* atomic */
     uint32_t committed; /* atomic; 1: the OS has been asked to make the block usable */
-    uint32_t settler;   /* atomic; a hint: the thread that takes its chunks here, 0: none */
+    uint32_t settler;   /* atomic; a hint: the thread that took chunks here, 0: none */
     uint8_t raw[HRI_BLOCK_CHUNKS]; /* atomic; 1: a raw chunk of the application's; written by who
                                       holds it, in the line that it has just taken */
     struct hri_extent extents[HRI_BLOCK_CHUNKS] HRI_ALIGNED;
@@ -47,8 +47,7 @@ static inline struct hri_extent *hri_extent(const struct hri_blocks *blocks, uin
  * it changed at any time). What it used last is in its core's cache, and
  * what another thread used is not: two threads that swap chunks pay more for that than for all else. */
 struct hri_home {
-    uint32_t chunk;   /* atomic; the one that it took or put last */
-    uint32_t settled; /* atomic; index + 1 of the block in which it has settled, 0: none */
+    uint32_t chunk; /* atomic; the one that it took or put last */
 };
 
 /* What hri_blocks_take_warm looks at first, inline: the chunk that the thread took or put last. HRI_NO_CHUNK: it is not
@@ -68,9 +67,9 @@ static inline uint32_t hri_blocks_retake(struct hri_blocks *blocks, const struct
     return HRI_NO_CHUNK;
 }
 
-/* Takes a chunk that is free and warm. Thread `me` (not 0) looks first where it has put or taken one, if it has settled
- * in that block, then for a block in which nobody else has, and settles there, then anywhere. HRI_NO_CHUNK: there is
- * none, or others were faster. */
+/* Takes a chunk that is free and warm. Thread `me` (not 0) looks first where it has put or taken one, then in other
+ * blocks where it has settled, then where nobody has, then anywhere, and settles where it finds one. HRI_NO_CHUNK: there
+ * is none, or others were faster. */
 uint32_t hri_blocks_take_warm(struct hri_blocks *blocks, struct hri_home *home, uint32_t me);
 
 /* Takes a free chunk that is not warm, at the lowest block that has one, and makes it so; the caller has charged it.

@@ -87,7 +87,7 @@ END_TEST
 
 START_TEST(another_threads_block_is_searched_too)
 {
-    struct hri_home other = {0, 0};
+    struct hri_home other = {0};
 
     for (int at = 0; at < 32; at++)
         hri_blocks_take_cold(&blocks, &home);
