@@ -5,6 +5,7 @@
 #include "../support/threads.h"
 #include <errno.h>
 #include <harena/arena.h>
+#include <unistd.h>
 
 #define THREADS 8
 #define HELD    16 /* chunks that one thread holds at most */
@@ -128,6 +129,64 @@ static void empty_slots(void)
         if ((chunk = atomic_exchange(&race.slots[i], NULL)) != NULL)
             put(chunk);
 }
+
+/* ---- threads beyond the provider's shards ---- */
+
+enum { BYSTANDERS = 70 }; /* more than there are shards */
+
+static atomic_bool bystanders_go;
+
+/* Has an identity, and no chunk of race.provider. */
+static void *stand_by(void *other)
+{
+    harena_chunk_put(other, harena_chunk_get(other));
+    while (!atomic_load(&bystanders_go))
+        usleep(1000);
+    return NULL;
+}
+
+/* As fast as can be: two chunks and no stamps. */
+static void get_two_and_put_two(void *ctx, unsigned index)
+{
+    void *chunks[2];
+
+    (void)ctx;
+    for (unsigned i = 0; i < race.rounds && !test_failed(); i++) {
+        for (int at = 0; at < 2; at++) {
+            chunks[at] = harena_chunk_get(race.provider);
+            if (!TEST_EXPECT(chunks[at] != NULL))
+                return;
+            TEST_EXPECT_MSG(atomic_exchange(holder_of(chunks[at]), index + 1) == 0,
+                            "%p was handed to two threads", chunks[at]);
+        }
+        for (int at = 0; at < 2; at++) {
+            TEST_EXPECT_MSG(atomic_exchange(holder_of(chunks[at]), 0) == index + 1,
+                            "%p was handed to two threads", chunks[at]);
+            harena_chunk_put(race.provider, chunks[at]);
+        }
+    }
+}
+
+START_TEST(threads_that_share_a_shard_share_no_chunk)
+{
+    const test_role roles[] = {{get_two_and_put_two, THREADS}, {NULL, 0}};
+    harena_provider *other = test_provider(NULL, 0, 0);
+    pthread_t bystanders[BYSTANDERS];
+
+    begin(0, 100000);
+    atomic_store(&bystanders_go, false);
+    for (int i = 0; i < BYSTANDERS; i++)
+        ck_assert_int_eq(pthread_create(&bystanders[i], NULL, stand_by, other), 0);
+    while (test_stats(other).puts < BYSTANDERS)
+        usleep(1000);
+    test_team(roles, NULL);
+    atomic_store(&bystanders_go, true);
+    for (int i = 0; i < BYSTANDERS; i++)
+        pthread_join(bystanders[i], NULL);
+    test_provider_finish(race.provider);
+    test_provider_finish(other);
+}
+END_TEST
 
 START_TEST(chunk_is_handed_to_one_thread_only)
 {
@@ -447,6 +506,7 @@ int main(void)
     tcase_add_test(tests, default_provider_is_made_once);
     tcase_add_test(tests, chunk_is_handed_to_one_thread_only);
     tcase_add_test(tests, chunk_may_be_put_by_another_thread);
+    tcase_add_test(tests, threads_that_share_a_shard_share_no_chunk);
     tests = test_case(suite, "runs");
     tcase_add_test(tests, runs_and_chunks_never_overlap);
     tests = test_case(suite, "trim");

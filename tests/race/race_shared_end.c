@@ -31,7 +31,7 @@ static void reset_until_closed(void *ctx, unsigned index)
         result = harena_shared_reset(atomic_load(&c->shared));
         TEST_EXPECT_MSG(result == 0 || result == -ESHUTDOWN, "reset gives %d", result);
         sched_yield();
-    } while (result == 0);
+    } while (result == 0 && !test_failed());
     test_flavor_unregister(c->flavor);
 }
 
