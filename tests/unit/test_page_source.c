@@ -3,9 +3,12 @@
  * refuses. */
 #include "unit.h"
 
-/* The buffer, and what the library asked of it. */
-static unsigned char buffer[48 * MIB] __attribute__((aligned(2097152)));
+/* The buffer, aligned at run time: not every loader keeps an alignment of 2 MiB. */
+enum { BUFFER = 48 << 20 };
+static unsigned char memory_of_buffer[BUFFER + (2 << 20)];
+static unsigned char *buffer;
 
+/* What the library asked of it. */
 static struct source {
     size_t used;               /* bytes of the buffer handed out */
     size_t reserved, released; /* bytes */
@@ -20,7 +23,7 @@ static void *source_reserve(void *ctx, size_t bytes, size_t align)
     size_t at = (source.used + align - 1) & ~(align - 1);
 
     EXPECT(ctx == &source);
-    if (source.refuse_reserve || at > sizeof buffer || bytes > sizeof buffer - at)
+    if (source.refuse_reserve || at > (size_t)BUFFER || bytes > (size_t)BUFFER - at)
         return NULL;
     source.used = at + bytes;
     source.reserved += bytes;
@@ -31,7 +34,7 @@ static void check_range(const void *at, size_t bytes)
 {
     const unsigned char *start = at;
 
-    if (bytes == 0 || start < buffer || bytes > sizeof buffer ||
+    if (bytes == 0 || start < buffer || bytes > (size_t)BUFFER ||
         start + bytes > buffer + source.used || (uintptr_t)start % 4096 != 0 || bytes % 4096 != 0)
         source.wild = true;
 }
@@ -77,6 +80,7 @@ static harena_provider_options options;
 
 static void with_source(void)
 {
+    buffer = (unsigned char *)(((uintptr_t)memory_of_buffer + BLOCK - 1) & ~(uintptr_t)(BLOCK - 1));
     memset(&source, 0, sizeof source);
     memset(&events, 0, sizeof events);
     page_source = (harena_page_source){&source,      source_reserve, source_commit,
@@ -112,7 +116,7 @@ static void exercise(harena_provider *provider)
         arena_options.provider = provider;
         arena_options.zero = round == 1;
         arena = SUCCEEDS(harena_create(&arena_options));
-        EXPECT(chunk >= buffer && chunk + CHUNK <= buffer + sizeof buffer);
+        EXPECT(chunk >= buffer && chunk + CHUNK <= buffer + (size_t)BUFFER);
         EXPECT(harena_len(arena) == 0 && harena_shared_len(shared) == 0);
         memset(chunk, 0xff, CHUNK);
         for (size_t size = 1; size < 2 * MIB; size = size * 5 + 1) {
@@ -148,7 +152,7 @@ START_TEST(memory_that_was_never_zero_serves)
 {
     harena_provider *provider;
 
-    memset(buffer, 0x5c, sizeof buffer); /* records, tables and chunks alike */
+    memset(buffer, 0x5c, (size_t)BUFFER); /* records, tables and chunks alike */
     provider = made();
     exercise(provider);
     ck_assert_uint_gt(source.commits, 0);
@@ -174,7 +178,7 @@ START_TEST(reserve_alone_is_enough)
 {
     harena_provider *provider;
 
-    memset(buffer, 0x5c, sizeof buffer);
+    memset(buffer, 0x5c, (size_t)BUFFER);
     page_source.commit = NULL;
     page_source.purge = NULL;
     page_source.release = NULL;
@@ -223,7 +227,7 @@ START_TEST(a_refused_reserve_is_enomem)
     source.refuse_reserve = true;
     FAILS(ENOMEM, harena_provider_create(&options));
     source.refuse_reserve = false;
-    options.reserve = sizeof buffer * 2;
+    options.reserve = (size_t)BUFFER * 2;
     FAILS(ENOMEM, harena_provider_create(&options));
     ck_assert_uint_eq(source.reserved, source.released);
     source.used = 0;
@@ -238,8 +242,8 @@ START_TEST(default_reserve_is_halved_until_the_source_agrees)
 
     options.reserve = 0;
     provider = made();
-    ck_assert_uint_le(stats_of(provider).reserved, sizeof buffer);
-    ck_assert_uint_ge(stats_of(provider).reserved, sizeof buffer / 8);
+    ck_assert_uint_le(stats_of(provider).reserved, (size_t)BUFFER);
+    ck_assert_uint_ge(stats_of(provider).reserved, (size_t)BUFFER / 8);
     exercise(provider);
     ends_clean(provider);
 }
