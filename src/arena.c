@@ -96,19 +96,19 @@ harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *op
 {
     static const harena_options defaults = HARENA_OPTIONS_INIT;
     const harena_options *o = options != NULL ? options : &defaults;
-    char *at = hri_align_pointer(memory, HRI_ALIGNMENT), *end = (char *)memory + bytes;
+    size_t skipped = -(uintptr_t)memory & (HRI_ALIGNMENT - 1);
     struct hri_arena *a;
 
     if (memory == NULL || bytes > PTRDIFF_MAX || !valid(o) || o->provider != NULL ||
         o->limit != 0 || o->initial != 0 || o->first != NULL || o->rcu != NULL ||
-        bytes < (size_t)(at - (char *)memory) + sizeof(*a)) {
+        bytes < skipped + sizeof(*a)) {
         errno = EINVAL;
         return NULL;
     }
-    a = (struct hri_arena *)(void *)at;
+    a = (struct hri_arena *)(void *)((char *)memory + skipped);
     init(a, o);
     a->fixed = true;
-    use_own_memory(a, at + sizeof(*a), end);
+    use_own_memory(a, (char *)(a + 1), (char *)memory + bytes);
     hri_arena_close_windows(a);
     hri_arena_open_first(a);
     return &a->window;
