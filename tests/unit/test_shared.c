@@ -731,6 +731,9 @@ START_TEST(reset_of_one_that_filled_the_hard_limit_serves_again)
         uint64_t commits;
         size_t count = 0;
 
+        /* A busy machine's worker may be late with what the reset before retired. */
+        for (int tries = 0; tries < 50 && count == 0; tries++)
+            count += hidden(harena_shared_alloc(shared, opaque(1024))) != 0;
         for (;; count++) {
             errno = SENTINEL;
             if (hidden(harena_shared_alloc(shared, opaque(1024))) == 0)
@@ -1229,7 +1232,10 @@ START_TEST(each_generation_gives_a_thread_a_fresh_lane)
         memset(SUCCEEDS(harena_alloc(lane, opaque(500))), 1, 500);
         EXPECT(harena_len(lane) == 512);
         harena_shared_leave(shared, view);
-        EXPECT(harena_shared_reset(shared) == 0);
+        if (round % 20 == 19) /* records are reused */
+            EXPECT(harena_shared_reset_now(shared) == 0);
+        else
+            EXPECT(harena_shared_reset(shared) == 0);
     }
     harena_shared_release(shared);
 }
