@@ -228,12 +228,18 @@ struct readers {
 static void *read_on(void *ctx)
 {
     struct readers *readers = ctx;
+    unsigned char value = 0;
 
     while (!__atomic_load_n(&readers->stop, __ATOMIC_ACQUIRE)) {
         unsigned char *root = harena_snapshot_enter(&snapshot);
 
-        if (root != NULL && !all_bytes(root, 10000, root[0]))
-            __atomic_store_n(&readers->broken, 1, __ATOMIC_RELEASE);
+        for (int looks = 0; looks < 3 && root != NULL; looks++) { /* others go on between them */
+            if (looks == 0)
+                value = root[0];
+            if (!all_bytes(root, 10000, value))
+                __atomic_store_n(&readers->broken, 1, __ATOMIC_RELEASE);
+            sched_yield();
+        }
         harena_snapshot_leave(&snapshot);
         __atomic_fetch_add(&readers->reads, 1, __ATOMIC_RELEASE);
     }
