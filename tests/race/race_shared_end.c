@@ -9,11 +9,11 @@ static crowd team;
 static void close_under_fire(void *ctx, unsigned index)
 {
     crowd *c = ctx;
-    test_rng rng = test_rng_for(index + atomic_load(&c->entered));
-    unsigned until = atomic_load(&c->entered) + (unsigned)test_below(&rng, 64);
+    test_rng rng = test_rng_for(index + CROWD_READ(&c->entered));
+    unsigned until = CROWD_READ(&c->entered) + (unsigned)test_below(&rng, 64);
 
     test_flavor_register(c->flavor);
-    TEST_AWAIT(atomic_load(&c->entered) >= until || atomic_load(&c->working) == 0);
+    TEST_AWAIT(CROWD_READ(&c->entered) >= until || CROWD_READ(&c->working) == 0);
     harena_shared_close(atomic_load(&c->shared));
     TEST_EXPECT(harena_shared_reset(atomic_load(&c->shared)) == -ESHUTDOWN);
     harena_shared_close(atomic_load(&c->shared));
@@ -84,11 +84,11 @@ static void replace_until_done(void *ctx, unsigned index)
     unsigned next;
 
     test_flavor_register(c->flavor);
-    while (atomic_load(&c->working) > 0 && !test_failed()) {
+    while (CROWD_READ(&c->working) > 0 && !test_failed()) {
         fresh = crowd_create(c, 0);
         harena_shared_release(atomic_exchange_explicit(&c->shared, fresh, memory_order_acq_rel));
-        next = atomic_load(&c->entered) + (unsigned)test_below(&rng, 24);
-        TEST_AWAIT(atomic_load(&c->entered) >= next || atomic_load(&c->working) == 0);
+        next = CROWD_READ(&c->entered) + (unsigned)test_below(&rng, 24);
+        TEST_AWAIT(CROWD_READ(&c->entered) >= next || CROWD_READ(&c->working) == 0);
     }
     test_flavor_unregister(c->flavor);
 }
@@ -103,7 +103,7 @@ static void disturb_until_done(void *ctx, unsigned index)
     int result;
 
     test_flavor_register(c->flavor);
-    while (atomic_load(&c->working) > 0 && !test_failed()) {
+    while (CROWD_READ(&c->working) > 0 && !test_failed()) {
         harena_provider_read_lock(c->provider);
         shared = atomic_load_explicit(&c->shared, memory_order_acquire);
         switch (test_below(&rng, 8)) {
