@@ -11,14 +11,17 @@
  *    take acquires (PAIR pending-1).
  * 2. Nothing is left behind: who retires pushes and then looks whether the shard is armed; who disarms looks at the
  *    list afterwards. Both with sequentially consistent operations, so one of the two sees the other (PAIR arm-1).
- * 3. A batch is taken before call_rcu, so its grace period begins after all of it was retired.
+ * 3. A batch is taken before call_rcu, so its grace period begins after all of it was retired. It is reclaimed by who
+ *    takes it from `batch` by exchange (PAIR batch-1), once: the callback, or a barrier that has waited itself.
  * 4. The callback allocates and frees nothing of malloc's. It touches an item's record no more once it is reclaimed.
  * 5. A thread that dies or is suspended between arming and call_rcu, or in the middle of a barrier's reclaim, stops
- *    reclamation of that shard, and nothing else: retiring goes on.
+ *    reclamation of that shard, and nothing else: retiring goes on. If it is a fork that takes the thread away, the child
+ *    sees by `arming` that nobody is left to hand the shard to RCU, and arms it again.
  *
- * Barrier: takes the lists itself, waits for a grace period, reclaims. What is in flight elsewhere it waits for with a
- * marker, an item of its own, which comes after all that was retired before: lists are reclaimed oldest first. Items
- * with cleanups are left to the worker, because a cleanup may want a lock that the caller of barrier holds. */
+ * Barrier: takes the lists and the batches itself, waits for a grace period, reclaims. What the worker is reclaiming at
+ * that moment it waits for with a marker, an item of its own, which comes after all that was retired before: lists are
+ * reclaimed oldest first. Items with cleanups are left to the worker, because a cleanup may want a lock that the caller
+ * of barrier holds. */
 #include "retire.h"
 
 #include "os.h"
@@ -35,7 +38,10 @@ enum {
 struct shard {
     struct hri_retired *pending HRI_ALIGNED; /* atomic; newest first */
     uint32_t sequence;                       /* atomic; odd: armed */
-    struct hri_retired *batch HRI_ALIGNED;   /* who armed the shard owns it */
+    uint32_t
+        arming; /* atomic; 1 + the number of forks while a thread is about to hand the shard to RCU, else 0 */
+    struct hri_retired *batch
+        HRI_ALIGNED; /* atomic; what a grace period is waited for, newest first */
     struct rcu_head head;
     struct hri_domain *domain;
 };
@@ -101,20 +107,42 @@ static struct hri_retired *reversed(struct hri_retired *item)
     return oldest_first;
 }
 
+/* One list of two, newest first. */
+static struct hri_retired *join(struct hri_retired *newer, struct hri_retired *older)
+{
+    struct hri_retired **end = &newer;
+
+    if (older != NULL) {
+        while (*end != NULL)
+            end = &(*end)->next;
+        *end = older;
+    }
+    return newer;
+}
+
 static void on_grace_period(struct rcu_head *head);
 
 /* The caller has armed the shard: waits for what is pending, or disarms. */
 static void start_batch(struct shard *shard)
 {
+    struct hri_retired *batch;
     uint32_t sequence;
 
     for (;;) {
+        hri_store_relaxed(&shard->arming,
+                          hri_thread_forks() + 1); /* relaxed: asked after a fork only */
         /* PAIR pending-1: released by push. PAIR arm-1: after the sequence went up. */
-        shard->batch = hri_exchange_seq_cst(&shard->pending, NULL);
-        if (shard->batch != NULL) {
+        batch = hri_exchange_seq_cst(&shard->pending, NULL);
+        batch = join(batch, hri_exchange_acq_rel(
+                                &shard->batch, NULL)); /* PAIR batch-1: left by a fork, else none */
+        if (batch != NULL) {
+            hri_store_release(&shard->batch, batch); /* PAIR batch-1 */
+            hri_store_relaxed(&shard->arming,
+                              0); /* before: a head that RCU has must not be handed over again */
             hri_rcu_call(shard->domain->flavor, &shard->head, on_grace_period);
             return;
         }
+        hri_store_relaxed(&shard->arming, 0);
         sequence = hri_fetch_add_seq_cst(&shard->sequence, 1) +
                    1;                                  /* PAIR arm-1: disarm, then look again */
         if (hri_load_seq_cst(&shard->pending) == NULL) /* PAIR arm-1 */
@@ -131,7 +159,8 @@ static void on_grace_period(struct rcu_head *head)
     struct hri_retired *item, *next;
 
     hri_rcu_called(head);
-    for (item = reversed(shard->batch); item != NULL; item = next) {
+    /* PAIR batch-1: a barrier may have been faster */
+    for (item = reversed(hri_exchange_acq_rel(&shard->batch, NULL)); item != NULL; item = next) {
         next = item->next;
         reclaim_item(p, item);
     }
@@ -142,6 +171,16 @@ static void on_grace_period(struct rcu_head *head)
 
 /* ---- retire ---- */
 
+/* The shard is armed: whether by a thread that a fork has cut off before it handed the shard to RCU. The caller has
+ * armed it then in its place. */
+static bool take_over(struct shard *shard)
+{
+    uint32_t arming = hri_load_relaxed(&shard->arming),
+             mine = hri_thread_forks() + 1; /* relaxed: a fork lies between */
+
+    return arming != 0 && arming != mine && hri_cas_relaxed(&shard->arming, &arming, mine);
+}
+
 static void push(struct shard *shard, struct hri_retired *item)
 {
     struct hri_retired *head = hri_load_relaxed(&shard->pending);
@@ -151,8 +190,9 @@ static void push(struct shard *shard, struct hri_retired *item)
         item->next = head;
     while (!hri_cas_seq_cst(&shard->pending, &head, item)); /* PAIR pending-1, PAIR arm-1 */
     sequence = hri_load_seq_cst(&shard->sequence);          /* PAIR arm-1: after the push */
-    if (sequence % 2 == 0 &&
-        hri_cas_seq_cst(&shard->sequence, &sequence, sequence + 1)) /* PAIR arm-1 */
+    if (sequence % 2 == 0
+            ? hri_cas_seq_cst(&shard->sequence, &sequence, sequence + 1) /* PAIR arm-1 */
+            : take_over(shard))
         start_batch(shard);
 }
 
@@ -218,7 +258,7 @@ static struct hri_domain *make_domain(harena_provider *p, const struct rcu_flavo
     domain->markers = &domain->first_markers;
     for (int i = 0; i < SHARDS; i++) {
         domain->shards[i].pending = domain->shards[i].batch = NULL;
-        domain->shards[i].sequence = 0;
+        domain->shards[i].sequence = domain->shards[i].arming = 0;
         domain->shards[i].domain = domain;
     }
     return domain;
@@ -301,31 +341,48 @@ static void wait_for_markers(uint32_t *left)
         hri_os.wait(left, seen, -1);
 }
 
-/* Takes all lists, oldest items first, behind what a barrier that a fork cut off may have left. */
-static void take_lists(struct hri_domain *domain)
+static struct hri_retired **append(struct hri_retired **end, struct hri_retired *newest_first)
+{
+    *end = reversed(newest_first);
+    while (*end != NULL)
+        end = &(*end)->next;
+    return end;
+}
+
+/* Takes all lists and batches, oldest items first, behind what a barrier that a fork cut off may have left. complete[i]:
+ * nothing of shard i that was retired before is in other hands. */
+static void take_lists(struct hri_domain *domain, bool complete[SHARDS])
 {
     struct hri_retired **end = &domain->taken;
 
     while (*end != NULL)
         end = &(*end)->next;
     for (int i = 0; i < SHARDS; i++) {
+        struct shard *shard = &domain->shards[i];
         /* PAIR pending-1. PAIR arm-1: before the sequences are looked at. */
-        *end = reversed(hri_exchange_seq_cst(&domain->shards[i].pending, NULL));
-        while (*end != NULL)
-            end = &(*end)->next;
+        struct hri_retired *pending = hri_exchange_seq_cst(&shard->pending, NULL);
+
+        struct hri_retired *batch = hri_exchange_acq_rel(&shard->batch, NULL); /* PAIR batch-1 */
+
+        /* With the batch, which follows the one before, nothing is left. Without it, somebody may be reclaiming it, or
+         * about to make one of what was pending: that shows in the sequence by now. PAIR arm-1 */
+        complete[i] = batch != NULL || hri_load_seq_cst(&shard->sequence) % 2 == 0;
+        end = append(end, batch);
+        end = append(end, pending);
     }
 }
 
-/* Reclaims what was taken; items with cleanups go to the worker. */
-static void reclaim_taken(struct hri_domain *domain)
+/* Reclaims what was taken; items with cleanups go to the worker, by the first shard. True: there were some. */
+static bool reclaim_taken(struct hri_domain *domain)
 {
     struct hri_retired *item;
-    bool any = false;
+    bool any = false, left = false;
 
     while ((item = domain->taken) != NULL) {
         domain->taken = item->next;
         if (item->has_cleanups != NULL && item->has_cleanups(item)) {
             push(&domain->shards[0], item);
+            left = true;
         } else {
             reclaim_item(domain->provider, item);
             any = true;
@@ -333,21 +390,22 @@ static void reclaim_taken(struct hri_domain *domain)
     }
     if (any)
         tell_reclaims(domain->provider);
+    return left;
 }
 
-/* Puts a marker on the list of each shard that is armed, and waits for all of them. */
-static void wait_for_armed(struct hri_domain *domain)
+/* Puts a marker on the list of each shard that is not complete, and waits for all of them. `left`: on the first one's in
+ * any case. Who disarms it may have done so and not have looked again: what was left there has nobody yet. */
+static void wait_for_others(struct hri_domain *domain, const bool complete[SHARDS], bool left)
 {
     struct markers *markers = domain->markers;
     uint32_t armed = 0;
 
     hri_store_relaxed(&markers->left, SHARDS); /* relaxed: released by each push */
-    /* What is not taken here was taken by who has armed its shard: that shows in the sequence by now. */
     for (int i = 0; i < SHARDS; i++) {
         struct shard *shard = &domain->shards[i];
         struct marker *marker = &markers->of[i];
 
-        if (hri_load_seq_cst(&shard->sequence) % 2 == 0) /* PAIR arm-1 */
+        if (complete[i] && !(left && i == 0))
             continue;
         armed++;
         *marker = (struct marker){{.reclaim = reach_marker, .marker = true}, &markers->left};
@@ -362,18 +420,19 @@ static void wait_for_armed(struct hri_domain *domain)
  * a fork cut off had the markers, and there is no record for new ones; what was taken is reclaimed. */
 static int drain(struct hri_domain *domain)
 {
+    bool complete[SHARDS], left = false;
     int result = -ENOMEM;
 
     lock_barrier(domain);
-    take_lists(domain);
+    take_lists(domain, complete);
     if (domain->taken != NULL) {
         domain->flavor->update_synchronize_rcu();
-        reclaim_taken(domain);
+        left = reclaim_taken(domain);
     }
     if (domain->markers == NULL)
         domain->markers = hri_slab_get(&domain->provider->slab, sizeof(*domain->markers));
     if (domain->markers != NULL) {
-        wait_for_armed(domain);
+        wait_for_others(domain, complete, left);
         result = 0;
     }
     unlock_barrier(domain);
