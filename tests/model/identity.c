@@ -6,6 +6,8 @@
 
 void world_remember_identities(void)
 {
+    numbered = 0;
+    hri_stack_init(&free_identities);
     explore_memory(identities, 16 * sizeof(identities[0]));
     explore_memory(&free_identities, sizeof(free_identities));
     explore_memory(&numbered, sizeof(numbered));

@@ -2,6 +2,7 @@
 /* The OS, the provider and the owners that the models share. */
 #include "world.h"
 
+#include "generation.h"
 #include "os.h"
 
 #include <stdio.h>
@@ -13,6 +14,7 @@ enum {
     MOST_BLOCKS = 4,
     MOST_CHUNKS = MOST_BLOCKS * 32,
     MOST_RECORDS = 64,
+    MOST_OBJECTS = 8,  /* of a thread */
     SLAB_USED = 16384, /* bytes of the slab that a model may use */
     GROUP_OF_SUMS = 0, /* `committed` and the chunks' states */
 };
@@ -35,6 +37,10 @@ static struct {
         uint8_t in_use;
     } records[MOST_RECORDS];
     int commits_until_failure;
+    struct object {
+        const char *at;
+        size_t size;
+    } objects[EXPLORE_THREADS * MOST_OBJECTS]; /* MOST_OBJECTS for each thread */
 } shadow HRI_ALIGNED;
 
 /* ---- the OS ---- */
@@ -323,4 +329,41 @@ void world_uses_record(const void *record)
     for (int i = 0; i < MOST_RECORDS; i++)
         EXPLORE_CHECK((shadow.records[i].record != record || shadow.records[i].in_use) &&
                       "a record is used that was given back");
+}
+
+/* ---- bytes: each thread notes its own, so that noting them orders nothing ---- */
+
+void world_bytes(const void *at, size_t size)
+{
+    struct object *mine = &shadow.objects[explore_self() * MOST_OBJECTS];
+
+    explore_note("has bytes from and so many:", (uint64_t)(uintptr_t)at, size);
+    for (int i = 0; i < MOST_OBJECTS; i++) {
+        if (mine[i].at == NULL) {
+            mine[i] = (struct object){at, size};
+            return;
+        }
+    }
+    abort();
+}
+
+void world_bytes_apart(const struct hri_generation *g)
+{
+    const struct object *all = shadow.objects;
+
+    for (int i = 0; i < EXPLORE_THREADS * MOST_OBJECTS; i++) {
+        const char *at = all[i].at, *last = at + all[i].size - 1;
+
+        if (at == NULL)
+            continue;
+        EXPLORE_CHECK(hri_generation_contains(g, at) && hri_generation_contains(g, last) &&
+                      "bytes lie in no chunk of the generation");
+        EXPLORE_CHECK((size_t)(at - world->region) / HRI_CHUNK ==
+                          (size_t)(last - world->region) / HRI_CHUNK &&
+                      "bytes cross the end of a chunk");
+        for (int j = 0; j < i; j++)
+            EXPLORE_CHECK(
+                (all[j].at == NULL || last < all[j].at || all[j].at + all[j].size <= at) &&
+                "bytes have two owners");
+    }
 }

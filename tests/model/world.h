@@ -38,6 +38,12 @@ uint32_t world_records(void);
 extern void (*world_record_goes)(void *record);
 void world_uses_record(const void *record); /* fails if it is not in use */
 
+/* Bytes that this thread was given; world_bytes_apart, when all is quiet: no two have one in common, and each lies in a
+ * chunk of the generation. */
+struct hri_generation;
+void world_bytes(const void *at, size_t size);
+void world_bytes_apart(const struct hri_generation *g);
+
 /* The state of src/thread.c, which has no other door. */
 void world_remember_identities(void);
 void world_thread_ends(void);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Models of lanes: who gets which, what their windows serve. */
+#include "generation.h"
+#include "models.h"
+#include "thread.h"
+#include "world.h"
+
+#include <string.h>
+
+static struct hri_generation *g;
+static uint32_t homes[2];
+static struct harena_lane *lane_of_thread[EXPLORE_THREADS];
+
+/* A generation with so many lanes and four warm chunks. */
+static void create(uint32_t lanes)
+{
+    struct hri_generation_options options = {.limit = UINT64_MAX, .alignment = 16, .lanes = lanes};
+
+    world_create(1, 32);
+    options.provider = world;
+    options.name = "model";
+    options.homes = homes;
+    world_fill(0, 4);
+    for (uint32_t i = 0; i < 4; i++)
+        world_own(0, i);
+    for (uint32_t i = 0; i < 4; i++)
+        world_put(i);
+    g = hri_generation_create(&options);
+    for (int i = 0; i < EXPLORE_THREADS; i++)
+        explore_identity(i, (uint32_t)(2 * i + 1) << 6); /* all want the same lane */
+    explore_ignore(&g->shared_chunks, sizeof(g->shared_chunks));
+    memset(lane_of_thread, 0, sizeof(lane_of_thread));
+    explore_memory(lane_of_thread, sizeof(lane_of_thread));
+}
+
+static void setup_one(void)
+{
+    create(1);
+}
+
+static void setup_two(void)
+{
+    create(2);
+}
+
+static struct harena_lane *find(void)
+{
+    struct harena_lane *lane = hri_lane_find(g), *again = hri_lane_find(g);
+
+    EXPLORE_CHECK(lane == again && "a thread has two lanes");
+    lane_of_thread[explore_self()] = lane;
+    return lane;
+}
+
+static void find_only(void)
+{
+    find();
+}
+
+static void alloc(size_t size)
+{
+    char *at = hri_generation_alloc(g, size, 16, false);
+
+    EXPLORE_CHECK(at != NULL);
+    world_bytes(at, size);
+}
+
+static void find_and_alloc(void)
+{
+    struct harena_lane *lane = find();
+
+    alloc(48);
+    EXPLORE_CHECK(lane == NULL || hri_load_relaxed(&lane->owner) == hri_thread_word());
+    alloc(496);
+}
+
+static void alloc_two(void)
+{
+    alloc(32);
+    alloc(512);
+}
+
+/* A busy lane begins with a chunk of its own. */
+static void setup_busy(void)
+{
+    homes[0] = HRI_LANE_BUSY;
+    create(2);
+    homes[0] = 0;
+    explore_identity(0, 2u << 6);
+}
+
+static void quiet(void)
+{
+    for (int i = 0; i < EXPLORE_THREADS; i++)
+        for (int j = 0; j < i; j++)
+            EXPLORE_CHECK((lane_of_thread[i] == NULL || lane_of_thread[i] != lane_of_thread[j]) &&
+                          "a lane has two owners");
+    world_bytes_apart(g);
+    hri_generation_destroy(g);
+    world_quiet();
+    EXPLORE_CHECK(world_records() == 0 && "a record was lost");
+}
+
+const struct explore_model lane_models[] = {
+    {"lane/claim", setup_one, {find_only, find_only}, NULL, quiet, EXPLORE_ALL, 8, EXPLORE_ALL},
+    {"lane/claim-3",
+     setup_two,
+     {find_only, find_only, find_only},
+     NULL,
+     quiet,
+     EXPLORE_ALL,
+     5,
+     EXPLORE_ALL},
+    {"lane/alloc", setup_two, {find_and_alloc, find_and_alloc}, NULL, quiet, 2, 4, EXPLORE_ALL},
+    {"lane/alloc-3", setup_two, {alloc_two, alloc_two, alloc_two}, NULL, quiet, 1, 2, EXPLORE_NOT},
+    {"lane/busy", setup_busy, {alloc_two, alloc_two}, NULL, quiet, 2, 3, EXPLORE_ALL},
+    {0},
+};
