@@ -99,15 +99,15 @@ harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *op
     size_t skipped = -(uintptr_t)memory & (HRI_ALIGNMENT - 1);
     struct hri_arena *a;
 
-    if (memory == NULL || bytes > PTRDIFF_MAX || !valid(o) || o->provider != NULL ||
-        o->limit != 0 || o->initial != 0 || o->first != NULL || o->rcu != NULL ||
-        bytes < skipped + sizeof(*a)) {
+    if (memory == NULL || bytes > PTRDIFF_MAX || !valid(o) || o->limit != 0 || o->initial != 0 ||
+        o->first != NULL || o->rcu != NULL || bytes < skipped + sizeof(*a)) {
         errno = EINVAL;
         return NULL;
     }
     a = (struct hri_arena *)(void *)((char *)memory + skipped);
     init(a, o);
     a->fixed = true;
+    a->provider = o->provider;
     use_own_memory(a, (char *)(a + 1), (char *)memory + bytes);
     hri_arena_close_windows(a);
     hri_arena_open_first(a);

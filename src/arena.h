@@ -21,7 +21,7 @@ struct hri_arena {
     bool hidden; /* the window's limit stays at its cursor: each allocation takes the slow path */
     bool zero;
     bool failed;
-    bool fixed; /* never grows; provider is NULL */
+    bool fixed; /* never grows; provider is there for events only, if at all */
 
     /* Extents are linked by their index + 1 in the provider's table; 0 ends a list. */
     uint32_t extents;      /* all that is in use, newest first */

@@ -60,7 +60,7 @@ static uint32_t take_spare_run(struct hri_arena *a, uint32_t length)
     return HRI_NO_CHUNK;
 }
 
-static void drop_spares(struct hri_arena *a, uint32_t *list)
+static void drop_extents(struct hri_arena *a, uint32_t *list)
 {
     while (*list != 0) {
         uint32_t chunk = pop_extent(a, list), length;
@@ -101,7 +101,19 @@ static bool has_room(const struct hri_arena *a, uint32_t length)
            hri_provider_has_room(a->provider, bytes);
 }
 
-/* A chunk or run in use from now on: a spare one, else a new one; spare memory makes room before a refusal. */
+/* Gives back what no object needs: spare extents, and all of an arena that has handed nothing out yet. */
+static void drop_unused(struct hri_arena *a)
+{
+    drop_extents(a, &a->spare_chunks);
+    drop_extents(a, &a->spare_runs);
+    if (hri_arena_len(a) == 0 && a->own_memory == NULL) {
+        hri_arena_close_windows(a);
+        drop_extents(a, &a->extents);
+        a->initial = 0;
+    }
+}
+
+/* A chunk or run in use from now on: a spare one, else a new one; unused memory makes room before a refusal. */
 static uint32_t take_extent(struct hri_arena *a, uint32_t length)
 {
     uint32_t chunk = HRI_NO_CHUNK;
@@ -110,11 +122,9 @@ static uint32_t take_extent(struct hri_arena *a, uint32_t length)
         chunk = pop_extent(a, &a->spare_chunks);
     else if (length > 1)
         chunk = take_spare_run(a, length);
-    if (chunk == HRI_NO_CHUNK)
-        chunk = get_extent(a, length);
-    if (chunk == HRI_NO_CHUNK && (a->spare_chunks != 0 || a->spare_runs != 0)) {
-        drop_spares(a, &a->spare_chunks);
-        drop_spares(a, &a->spare_runs);
+    if (chunk == HRI_NO_CHUNK) {
+        if (!has_room(a, length))
+            drop_unused(a);
         chunk = get_extent(a, length);
     }
     if (chunk != HRI_NO_CHUNK)

@@ -21,9 +21,9 @@ struct hri_extent {
 };
 
 struct hri_block {
-    uint64_t state;     /* atomic */
-    uint32_t committed; /* atomic; 1: the OS has been asked to make the block usable */
-    uint32_t settler;   /* atomic; a hint: the thread that took chunks here, 0: none */
+    uint64_t state;                /* atomic */
+    uint32_t committed;            /* atomic; 1: the OS has been asked to make the block usable */
+    uint32_t settler;              /* atomic; a hint: the thread that took chunks here, 0: none */
     uint8_t raw[HRI_BLOCK_CHUNKS]; /* atomic; 1: a raw chunk of the application's; written by who
                                       holds it, in the line that it has just taken */
     struct hri_extent extents[HRI_BLOCK_CHUNKS] HRI_ALIGNED;
@@ -53,7 +53,7 @@ struct hri_home {
 /* What hri_blocks_take_warm looks at first, inline: the chunk that the thread took or put last. HRI_NO_CHUNK: it is not
  * to be had. (Threads that share a home change it meanwhile: what is returned is what was taken.) */
 static inline uint32_t hri_blocks_retake(struct hri_blocks *blocks, const struct hri_home *home,
-                                     uint32_t me)
+                                         uint32_t me)
 {
     uint32_t wanted = hri_load_relaxed(&home->chunk);
     struct hri_block *block = &blocks->table[wanted / HRI_BLOCK_CHUNKS];

@@ -178,17 +178,18 @@ uint64_t hri_generation_len(const struct hri_generation *g)
     uint32_t lanes = hri_load_relaxed(&g->view.lanes);
     uint64_t rest = 0, bump, open, len;
 
+    /* Claims first, what is left of them afterwards: a lease in between can only make it less. */
+    len = hri_load_relaxed(&g->run_len) + own_chunks(g) * HRI_CHUNK;
+    bump = hri_load_relaxed(&g->bump);
+    open = hri_load_relaxed(&g->shared_chunks);
+    if (open != 0)
+        len += (open - 1) * HRI_CHUNK + hri_min((uint32_t)bump, HRI_CHUNK);
     for (uint32_t i = 0; i < lanes; i++) {
         harena_stats lane = {0};
 
         hri_lane_ops.stats(&g->lanes[i].window, &lane);
         rest += lane.cap - lane.len;
     }
-    len = hri_load_relaxed(&g->run_len) + own_chunks(g) * HRI_CHUNK;
-    bump = hri_load_relaxed(&g->bump);
-    open = hri_load_relaxed(&g->shared_chunks);
-    if (open != 0)
-        len += (open - 1) * HRI_CHUNK + hri_min((uint32_t)bump, HRI_CHUNK);
     return len > rest ? len - rest : 0;
 }
 

@@ -40,9 +40,9 @@ struct harena_provider {
     /* Written by slow paths of any thread; all atomic. */
     uint64_t limit HRI_ALIGNED; /* bytes; 0: none */
     uint64_t
-        committed; /* bytes; raised by a charge before a chunk becomes warm, never above limit */
-    uint64_t peak; /* bytes; of committed */
-    uint64_t purges;          /* chunks */
+        committed;   /* bytes; raised by a charge before a chunk becomes warm, never above limit */
+    uint64_t peak;   /* bytes; of committed */
+    uint64_t purges; /* chunks */
     uint64_t failures;
     uint64_t live;     /* arenas and shared arenas that have not been released */
     uint64_t deferred; /* bytes; retired, not reclaimed */

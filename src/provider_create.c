@@ -55,7 +55,8 @@ static bool valid(const harena_provider_options *o)
         return false;
     if (o->page_source != NULL && o->page_source->reserve == NULL)
         return false;
-    if (o->limit != 0 && (o->ballast > o->limit || o->soft_limit > o->limit))
+    if (o->limit != 0 &&
+        (o->ballast > hri_round_down(o->limit, HRI_CHUNK) || o->soft_limit > o->limit))
         return false;
     return o->reserve == 0 || o->ballast <= o->reserve;
 }

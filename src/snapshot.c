@@ -36,6 +36,8 @@ int harena_snapshot_publish(harena_snapshot *s, harena *arena, void *root)
         (arena != NULL && !hri_arena_can_retire(arena)))
         return -EINVAL;
     if (arena != NULL) {
+        if (hri_arena_of(arena)->snapshot_domain != NULL)
+            return -EINVAL; /* it belongs to a snapshot already, and would be retired twice */
         /* Now, not when it is retired: RCU's worker is created with the first, and that may fail. */
         domain = hri_domain_get(hri_arena_of(arena)->provider, hri_rcu_or_default(s->rcu));
         if (domain == NULL) {

@@ -8,7 +8,7 @@
  *
  * All allocation functions: NULL and errno on failure (ENOMEM: memory, limit, size overflow, size >
  * PTRDIFF_MAX; EINVAL: alignment no power of two or > 64 KiB, NULL arena); success leaves errno
- * alone; alignment at least 16; size 0 gives a non-NULL aligned pointer that must not be
+ * alone; alignment at least 16; size 0 gives a non-NULL pointer, aligned to 16, that must not be
  * dereferenced. After a failure the arena is usable and harena_failed() holds. What is returned
  * lives until the arena is reset or released. */
 #ifndef HARENA_ARENA_H
@@ -59,35 +59,46 @@ typedef struct harena_stats {
 /* ---- create ---- */
 
 /* An empty arena. NULL options: all defaults. `first` memory of `first_size` bytes stays the
- * caller's and must outlive the arena. Thread: any; the caller becomes the owner. Fails: NULL;
- * EINVAL: unknown size field, alignment no power of two or > 64 KiB, only one of first and
- * first_size, retain with retain_none, an unknown debug mode; ENOMEM. Cost: about 30 ns; no chunk
- * unless `initial` asks. Lifetime: until harena_release or harena_release_rcu. */
+ * caller's and must outlive the arena.
+ * Thread: any; the caller becomes the owner.
+ * Fails: NULL; EINVAL: unknown size field, alignment no power of two or > 64 KiB, only one of
+ *     first and first_size, retain with retain_none, an unknown debug mode; ENOMEM.
+ * Cost: about 30 ns; no chunk unless `initial` asks.
+ * Lifetime: until harena_release or harena_release_rcu. */
 HARENA_API HARENA_NODISCARD harena *harena_create(const harena_options *options);
 
-/* An arena inside the caller's `memory` of `bytes` bytes, its record included; it never grows and
- * needs no provider. Of the options name, alignment and zero apply. harena_release gives nothing
- * back but runs the cleanups. Thread: any; the caller becomes the owner. Fails: NULL; EINVAL: NULL
- * memory, too small for the record, options as above, or options that need a provider. Cost:
- * constant. Lifetime: that of the memory. */
+/* An arena inside the caller's `memory` of `bytes` bytes, its record included; it never grows
+ * and needs no provider. Of the options name, alignment and zero apply; provider says whose
+ * events tell of misuse. harena_release gives nothing back but runs the cleanups.
+ * Thread: any; the caller becomes the owner.
+ * Fails: NULL; EINVAL: NULL memory, too small for the record, options as above, or options that
+ *     need a provider.
+ * Cost: constant.
+ * Lifetime: that of the memory. */
 HARENA_API HARENA_NODISCARD harena *harena_create_fixed(void *memory, size_t bytes,
                                                         const harena_options *options);
 
 /* Bytes of its memory that a fixed arena keeps for itself, at most, whatever the address of the
- * memory. Thread: any, any time. Fails: never. */
+ * memory.
+ * Thread: any, any time.
+ * Fails: never. */
 HARENA_API size_t harena_fixed_overhead(void);
 
 /* ---- allocate ---- */
 
 /* What the inline paths call when the window does not serve: as harena_alloc, as
- * harena_alloc_aligned. Thread: owner. Fails: as all allocation. Cost: tens of ns when a chunk is
- * taken. */
+ * harena_alloc_aligned.
+ * Thread: owner.
+ * Fails: as all allocation.
+ * Cost: tens of ns when a chunk is taken. */
 HARENA_API HARENA_ALLOCATES(2) void *harena_alloc_slow(harena *a, size_t size);
 HARENA_API HARENA_ALLOCATES(2) void *harena_alloc_aligned_slow(harena *a, size_t size,
                                                                size_t alignment);
 
 /* `size` bytes, contents undefined.
- * Thread: owner. Fails: NULL, ENOMEM; EINVAL: NULL arena. Cost: 7 to 11 instructions inline. */
+ * Thread: owner.
+ * Fails: NULL, ENOMEM; EINVAL: NULL arena.
+ * Cost: 7 to 11 instructions inline. */
 HARENA_API HARENA_INLINE HARENA_ALLOCATES(2) void *harena_alloc(harena *a, size_t size)
 {
     char *at, *next;
@@ -113,12 +124,14 @@ HARENA_API HARENA_INLINE HARENA_ALLOCATES(2) void *harena_alloc(harena *a, size_
 }
 
 /* `size` bytes, all zero.
- * Thread: owner. Fails: as harena_alloc. Cost: a call, and clearing what is not known to be zero.
- */
+ * Thread: owner.
+ * Fails: as harena_alloc.
+ * Cost: a call, and clearing what is not known to be zero. */
 HARENA_API HARENA_ALLOCATES(2) void *harena_alloc_zeroed(harena *a, size_t size);
 
 /* `size` bytes at a multiple of `alignment`: a power of two up to 64 KiB; below 16 counts as 16.
- * Thread: owner. Fails: as harena_alloc; EINVAL: alignment 0, no power of two, > 64 KiB. */
+ * Thread: owner.
+ * Fails: as harena_alloc; EINVAL: alignment 0, no power of two, > 64 KiB. */
 HARENA_API HARENA_INLINE HARENA_ALLOCATES(2)
     __attribute__((alloc_align(3))) void *harena_alloc_aligned(harena *a, size_t size,
                                                                size_t alignment)
@@ -130,32 +143,39 @@ HARENA_API HARENA_INLINE HARENA_ALLOCATES(2)
 }
 
 /* `count` elements of `size` bytes.
- * Thread: owner. Fails: as harena_alloc; ENOMEM also when count * size overflows. */
+ * Thread: owner.
+ * Fails: as harena_alloc; ENOMEM also when count * size overflows. */
 HARENA_API HARENA_ALLOCATES_ARRAY(2, 3) void *harena_alloc_array(harena *a, size_t count,
                                                                  size_t size);
 
 /* `count` elements of `size` bytes, the first at a multiple of `alignment`.
- * Thread: owner. Fails: as harena_alloc_aligned; ENOMEM also when count * size overflows. */
+ * Thread: owner.
+ * Fails: as harena_alloc_aligned; ENOMEM also when count * size overflows. */
 HARENA_API HARENA_ALLOCATES_ARRAY(2, 3) void *harena_alloc_array_aligned(harena *a, size_t count,
                                                                          size_t size,
                                                                          size_t alignment);
 
 /* `new_size` bytes that begin with the contents of `old`, an allocation of `old_size` bytes from
- * the same arena; old NULL: as harena_alloc. In place when it shrinks, and when it was the last and
- * the rest of the window suffices; else a copy, and the old bytes stay taken until reset. Thread:
- * owner. Fails: NULL, ENOMEM, `old` unchanged; EINVAL: NULL arena. Cost: a copy, or nothing. */
+ * the same arena; old NULL: as harena_alloc. In place when it shrinks, and when it was the last
+ * and the rest of the window suffices; else a copy, and the old bytes stay taken until reset.
+ * Thread: owner.
+ * Fails: NULL, ENOMEM, `old` unchanged; EINVAL: NULL arena.
+ * Cost: a copy, or nothing. */
 HARENA_API __attribute__((warn_unused_result, alloc_size(4), assume_aligned(16))) void *
 harena_realloc(harena *a, void *old, size_t old_size, size_t new_size);
 
-/* A copy of `size` bytes; of a string; of a string of at most `max` bytes. NULL bytes (with size >
- * 0) or string: EINVAL. Thread: owner. Fails: as harena_alloc; EINVAL: NULL source. */
+/* A copy of `size` bytes; of a string; of a string of at most `max` bytes. NULL bytes (with size
+ * > 0) or string: EINVAL.
+ * Thread: owner.
+ * Fails: as harena_alloc; EINVAL: NULL source. */
 HARENA_API HARENA_ALLOCATES(3) void *harena_memdup(harena *a, const void *bytes, size_t size);
 HARENA_API HARENA_ALLOCATES_TEXT char *harena_strdup(harena *a, const char *string);
 HARENA_API HARENA_ALLOCATES_TEXT char *harena_strndup(harena *a, const char *string, size_t max);
 
 /* Formatted text, NUL-terminated, as printf makes it.
- * Thread: owner. Fails: as harena_alloc; EINVAL: NULL format; else what vsnprintf set (EILSEQ,
- * EOVERFLOW). Cost: formats twice only when the rest of the window is too small. */
+ * Thread: owner.
+ * Fails: as harena_alloc; EINVAL: NULL format; else what vsnprintf set (EILSEQ, EOVERFLOW).
+ * Cost: formats twice only when the rest of the window is too small. */
 HARENA_API HARENA_ALLOCATES_TEXT HARENA_PRINTF(2, 3) char *harena_printf(harena *a,
                                                                          const char *format, ...);
 HARENA_API HARENA_ALLOCATES_TEXT HARENA_PRINTF(2, 0) char *harena_vprintf(harena *a,
@@ -170,68 +190,89 @@ HARENA_API HARENA_ALLOCATES_TEXT HARENA_PRINTF(2, 0) char *harena_vprintf(harena
     ((T *)harena_alloc_array_aligned((a), (count), sizeof(T), HARENA_ALIGNOF(T)))
 
 /* `size` bytes at a multiple of `alignment`, all zero.
- * Thread: owner. Fails: as harena_alloc_aligned. */
+ * Thread: owner.
+ * Fails: as harena_alloc_aligned. */
 HARENA_API HARENA_ALLOCATES(2) void *harena_alloc_aligned_zeroed(harena *a, size_t size,
                                                                  size_t alignment);
 
 /* ---- empty, release ---- */
 
 /* Empties the arena: runs its cleanups, keeps up to `retain` bytes warm, gives the rest back;
- * clears the sticky failure. NULL or a lane: nothing. Thread: owner. Fails: never. Cost: O(chunks
- * given back). */
+ * clears the sticky failure. NULL or a lane: nothing.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: O(chunks given back). */
 HARENA_API void harena_reset(harena *a);
 
 /* Runs the cleanups and gives everything back now; a is gone. NULL or a lane: nothing.
- * Thread: owner, any thread. Fails: never. Cost: O(chunks). */
+ * Thread: owner, any thread.
+ * Fails: never.
+ * Cost: O(chunks). */
 HARENA_API void harena_release(harena *a);
 
-/* As harena_release, but the memory stays readable until all readers that are in a read section of
- * the arena's flavour have left; a is gone for its owner now; the cleanups run after the grace
- * period, on RCU's worker. Not for fixed arenas or `first` memory: MISUSE event, released now. NULL
- * or a lane: nothing. Thread: owner; as call_rcu demands of the flavour (memb, mb: a registered
- * thread). Fails: never. More held back than the provider's deferred_limit: event. Cost: about 50
- * ns; allocates nothing. */
+/* As harena_release, but the memory stays readable until all readers that are in a read section
+ * of the arena's flavour have left; a is gone for its owner now; the cleanups run after the
+ * grace period, on RCU's worker. Not for fixed arenas or `first` memory: MISUSE event, released
+ * now. NULL or a lane: nothing.
+ * Thread: owner; as call_rcu demands of the flavour (memb, mb: a registered thread).
+ * Fails: never but for OS_ERROR, event, the arena stays: the provider has met more than 8
+ *     flavours or has no room for a record. More held back than the provider's deferred_limit:
+ *     event.
+ * Cost: about 50 ns, and some us if RCU's worker must be woken; allocates nothing. */
 HARENA_API void harena_release_rcu(harena *a);
 
 typedef void (*harena_cleanup_fn)(void *ctx);
 
-/* Registers `fn(ctx)` to run at reset, release, or after the grace period on RCU's worker; newest
- * first; a cleanup may register more. On a lane: when its generation is reclaimed. Thread: owner.
- * Fails: -ENOMEM; -EINVAL: NULL arena or fn; -ESHUTDOWN: lane of a closed view. Cost: one small
- * allocation of the arena. */
+/* Registers `fn(ctx)` to run at reset, release, or after the grace period on RCU's worker;
+ * newest first; a cleanup may register more. On a lane: when its generation is reclaimed.
+ * Thread: owner.
+ * Fails: -ENOMEM; -EINVAL: NULL arena or fn; -ESHUTDOWN: lane of a closed view.
+ * Cost: one small allocation of the arena. */
 HARENA_API int harena_on_release(harena *a, harena_cleanup_fn fn, void *ctx);
 
 /* Removes the newest registration of fn with ctx; false: there is none. A lane: false.
- * Thread: owner. Fails: never. Cost: O(registrations since). */
+ * Thread: owner.
+ * Fails: never.
+ * Cost: O(registrations since). */
 HARENA_API bool harena_forget(harena *a, harena_cleanup_fn fn, void *ctx);
 
 /* ---- ask ---- */
 
 /* Whether an address lies in memory that the arena holds; any pointer may be asked about. A lane
- * asks its generation. NULL arena: false. Thread: owner. Fails: never. Cost: O(chunks). */
+ * asks its generation. NULL arena: false.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: O(chunks). */
 HARENA_API bool harena_contains(const harena *a, const void *any);
 
-/* Bytes handed out incl. padding; bytes held; the highest len ever, not reset by reset. NULL: 0. A
- * lane: its own len and cap. Thread: any while the arena lives; exact for the owner. Fails: never.
- */
+/* Bytes handed out incl. padding; bytes held; the highest len ever, not reset by reset. NULL: 0.
+ * A lane: its own len and cap.
+ * Thread: any while the arena lives; exact for the owner.
+ * Fails: never. */
 HARENA_API size_t harena_len(const harena *a);
 HARENA_API size_t harena_cap(const harena *a);
 HARENA_API size_t harena_peak(const harena *a);
 
 /* Fills *stats, up to stats->size bytes of it.
- * Thread: any while the arena lives; exact for the owner. Fails: never; NULL arena: zeroes. */
+ * Thread: any while the arena lives; exact for the owner.
+ * Fails: never; NULL arena: zeroes. */
 HARENA_API void harena_stats_get(const harena *a, harena_stats *stats);
 
 /* Whether an allocation has failed since the last reset or harena_clear_failed. A lane asks its
- * generation. NULL: true. Thread: owner. Fails: never. */
+ * generation. NULL: true.
+ * Thread: owner.
+ * Fails: never. */
 HARENA_API bool harena_failed(const harena *a);
 HARENA_API void harena_clear_failed(harena *a);
 
 /* ---- this thread's current arena ---- */
 
-/* This thread's current arena, for libraries whose allocator hooks carry no context; NULL if none
- * was set. harena_current_set sets it (NULL: none) and returns the one before; it takes no
- * ownership. Thread: any, its own value. Fails: never. Cost: one load. */
+/* This thread's current arena, for libraries whose allocator hooks carry no context; NULL if
+ * none was set. harena_current_set sets it (NULL: none) and returns the one before; it takes no
+ * ownership.
+ * Thread: any, its own value.
+ * Fails: never.
+ * Cost: one load. */
 HARENA_API harena *harena_current(void);
 HARENA_API harena *harena_current_set(harena *a);
 

@@ -111,33 +111,40 @@ typedef struct harena_provider_stats {
     uint64_t retired, reclaimed; /* generations and arenas */
 } harena_provider_stats;
 
-/* The provider that everything uses unless told otherwise. Made at the first call, never destroyed.
+/* The provider that everything uses unless told otherwise. Made at the first call, never
+ * destroyed.
  * Thread: any, any time.
  * Fails: NULL, ENOMEM, if the OS refuses addresses; a later call tries again.
- * Cost: one load, but for the first call: a few system calls. Lifetime: the process. */
+ * Cost: one load, but for the first call: a few system calls.
+ * Lifetime: the process. */
 HARENA_API harena_provider *harena_provider_default(void);
 
 /* A provider with a region, limits and statistics of its own. NULL options: all defaults.
  * options->reserve is rounded up to 2 MiB; limits are exact to the chunk, rounded down.
  * Thread: any, any time.
- * Fails: NULL; EINVAL: size field unknown, enum out of range, ballast above limit or reserve;
- *        ENOMEM: no addresses, or no memory for the ballast.
- * Cost: a few system calls. Lifetime: until harena_provider_destroy. */
+ * Fails: NULL; EINVAL: size field unknown, enum out of range, ballast or soft_limit above limit,
+ *     ballast above reserve, a page source that cannot reserve; ENOMEM: no addresses, or no
+ *     memory for the ballast.
+ * Cost: a few system calls.
+ * Lifetime: until harena_provider_destroy. */
 HARENA_API HARENA_NODISCARD harena_provider *
 harena_provider_create(const harena_provider_options *options);
 
 /* Gives the region back, after waiting for what is deferred.
  * Thread: any, when no other call on the provider is under way or follows.
  * Fails: -EBUSY: an arena, shared arena or raw chunk lives, nothing changed but that what was
- * deferred is back; -EDEADLK: in a read section or a cleanup; -EINVAL: NULL or the default
- * provider. Cost: a grace period and a few system calls. Lifetime: all memory of the provider is
- * gone. */
+ *     deferred is back; -EDEADLK: in a read section or a cleanup; -EINVAL: NULL or the default
+ *     provider.
+ * Cost: a grace period and a few system calls.
+ * Lifetime: all memory of the provider is gone. */
 HARENA_API int harena_provider_destroy(harena_provider *provider);
 
-/* A raw chunk of HARENA_CHUNK_SIZE bytes, aligned to that, contents undefined. NULL provider: the
- * default one. Thread: any, any time. Another thread may put it back. Fails: NULL, ENOMEM: hard
- * limit, OS, region exhausted (event). Cost: one read-modify-write when warm. Lifetime: until
- * harena_chunk_put. */
+/* A raw chunk of HARENA_CHUNK_SIZE bytes, aligned to that, contents undefined. NULL provider:
+ * the default one.
+ * Thread: any, any time. Another thread may put it back.
+ * Fails: NULL, ENOMEM: hard limit, OS, region exhausted (event).
+ * Cost: one read-modify-write when warm.
+ * Lifetime: until harena_chunk_put. */
 HARENA_API HARENA_NODISCARD void *harena_chunk_get(harena_provider *provider);
 
 /* Gives a raw chunk back. NULL chunk: nothing. NULL provider: the default one.
@@ -146,38 +153,49 @@ HARENA_API HARENA_NODISCARD void *harena_chunk_get(harena_provider *provider);
  * Cost: one read-modify-write. */
 HARENA_API void harena_chunk_put(harena_provider *provider, void *chunk);
 
-/* Whether an address lies in the provider's region; any pointer may be asked about. NULL provider:
- * false. Thread: any, any time. Fails: never. Cost: one subtraction. */
+/* Whether an address lies in the provider's region; any pointer may be asked about. NULL
+ * provider: false.
+ * Thread: any, any time.
+ * Fails: never.
+ * Cost: one subtraction. */
 HARENA_API bool harena_provider_owns(const harena_provider *provider, const void *any);
 
 /* Changes the hard limit, in bytes; 0: none. Below what is committed, nothing new is committed
- * until use falls. Thread: any, any time. NULL provider: the default one. Fails: 0 always, -ENOMEM
- * if there is no default provider. Cost: one store. */
+ * until use falls.
+ * Thread: any, any time. NULL provider: the default one.
+ * Fails: 0 always, -ENOMEM if there is no default provider.
+ * Cost: one store. */
 HARENA_API int harena_provider_set_limit(harena_provider *provider, size_t limit);
 
 /* Gives free memory back to the OS, by whole free 2 MiB blocks, until no more than `keep` bytes
- * (and not less than the ballast) are free and warm. Blocks with a chunk in use keep theirs. NULL
- * provider: the default one. Thread: any, any time; stops nobody. Fails: returns the bytes given
- * back, 0 if none. Cost: O(blocks), one system call per block given back. */
+ * (and not less than the ballast) are free and warm. Blocks with a chunk in use keep theirs.
+ * NULL provider: the default one.
+ * Thread: any, any time; stops nobody.
+ * Fails: returns the bytes given back, 0 if none.
+ * Cost: O(blocks), one system call per block given back. */
 HARENA_API size_t harena_provider_trim(harena_provider *provider, size_t keep);
 
-/* Waits until all that was retired before the call is reclaimed, its cleanups have run, its memory
- * is back. Waits for all flavours that the provider's arenas have used. From an online QSBR thread:
- * it goes offline meanwhile (a quiescent state). Do not hold a lock that a cleanup or a reader
- * wants. NULL provider: the default one. Thread: any that may wait for a grace period of those
- * flavours. Fails: 0; -EDEADLK: in a read section or in a cleanup, nothing waited for; -ENOMEM, only
- * in the child of a fork during a barrier: no record. Cost: a grace period; more when another
- * thread's batch is in flight. */
+/* Waits until all that was retired before the call is reclaimed, its cleanups have run, its
+ * memory is back. Waits for all flavours that the provider's arenas have used. From an online
+ * QSBR thread: it goes offline meanwhile (a quiescent state). Do not hold a lock that a cleanup
+ * or a reader wants. NULL provider: the default one.
+ * Thread: any that may wait for a grace period of those flavours.
+ * Fails: 0; -EDEADLK: in a read section or in a cleanup, nothing waited for; -ENOMEM, only in
+ *     the child of a fork during a barrier: no record.
+ * Cost: a grace period; more when another thread's batch is in flight. */
 HARENA_API int harena_provider_barrier(harena_provider *provider);
 
 /* Fills *stats, up to stats->size bytes of it. NULL provider: the default one.
  * Thread: any, any time; sums hold exactly when no call is under way.
- * Fails: never; a size of 0 or NULL stats: nothing is written. Cost: O(blocks ever used). */
+ * Fails: never; a size of 0 or NULL stats: nothing is written.
+ * Cost: O(blocks ever used). */
 HARENA_API void harena_provider_stats_get(harena_provider *provider, harena_provider_stats *stats);
 
-/* Enter and leave a read section of the provider's flavour, for a thread that has yet to load the
- * pointer to a shared arena. They nest. NULL provider: the default one. Thread: any that the
- * flavour allows to read (memb, mb, qsbr: registered). Fails: never. Cost: a few ns. */
+/* Enter and leave a read section of the provider's flavour, for a thread that has yet to load
+ * the pointer to a shared arena. They nest. NULL provider: the default one.
+ * Thread: any that the flavour allows to read (memb, mb, qsbr: registered).
+ * Fails: never.
+ * Cost: a few ns. */
 HARENA_API void harena_provider_read_lock(harena_provider *provider);
 HARENA_API void harena_provider_read_unlock(harena_provider *provider);
 

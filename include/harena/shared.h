@@ -86,29 +86,37 @@ typedef struct harena_shared_options {
     }
 
 /* A shared arena; holds no chunk until the first allocation. NULL options: all defaults.
- * Thread: any. Fails: NULL; EINVAL: unknown size field, alignment no power of two or > 64 KiB, more
- * than 1024 lanes, lanes with no_lanes, an unknown debug mode; ENOMEM. Cost: the first one of a
- * flavour creates RCU's worker thread. Lifetime: until harena_shared_release. */
+ * Thread: any that may use the flavour's call_rcu (memb, mb: registered; qsbr: registered,
+ *     online).
+ * Fails: NULL; EINVAL: unknown size field, alignment no power of two or > 64 KiB, more than 1024
+ *     lanes, lanes with no_lanes, an unknown debug mode; ENOMEM.
+ * Cost: the first one of a flavour creates RCU's worker thread.
+ * Lifetime: until harena_shared_release. */
 HARENA_API HARENA_NODISCARD harena_shared *
 harena_shared_create(const harena_shared_options *options);
 
-/* Enters a read section and the present generation, a fresh one if the last was reset. Never NULL:
- * allocations of a view of a closed arena give ESHUTDOWN, of one for which no record was to be had
- * ENOMEM. Nests. NULL s: a closed view. Thread: any that the flavour allows to read (memb, mb,
- * qsbr: registered). Fails: never. Cost: about 10 ns. Lifetime of the view and all in it: at least
- * until the matching leave. */
+/* Enters a read section and the present generation, a fresh one if the last was reset. Never
+ * NULL: allocations of a view of a closed arena give ESHUTDOWN, of one for which no record was
+ * to be had ENOMEM. Nests. NULL s: a closed view.
+ * Thread: any that the flavour allows to read (memb, mb, qsbr: registered).
+ * Fails: never.
+ * Cost: about 10 ns.
+ * Lifetime of the view and all in it: at least until the matching leave. */
 HARENA_API harena_view *harena_shared_enter(harena_shared *s);
 
 /* Leaves what enter returned. Thread: the one that entered. Fails: never. Cost: a few ns. */
 HARENA_API void harena_shared_leave(harena_shared *s, harena_view *view);
 
-/* One word of the generation's own, NULL when fresh, at which the user's data structure hangs; NULL
- * pointer if closed or without a record (or NULL view). Thread: any in the view. Fails: never.
+/* One word of the generation's own, NULL when fresh, at which the user's data structure hangs;
+ * NULL pointer if closed or without a record (or NULL view).
+ * Thread: any in the view.
+ * Fails: never.
  * Lifetime: the view's. */
 HARENA_API HARENA_ATOMIC_PTR *harena_view_root(harena_view *view);
 
 /* What the inline paths call when the lane's window does not serve.
- * Thread: any in the view. Fails: as all allocation; ESHUTDOWN: closed. */
+ * Thread: any in the view.
+ * Fails: as all allocation; ESHUTDOWN: closed. */
 HARENA_API HARENA_ALLOCATES(2) void *harena_view_alloc_slow(harena_view *view, size_t size);
 HARENA_API harena *harena_view_lane_slow(harena_view *view);
 HARENA_API HARENA_ALLOCATES(2) void *harena_shared_alloc_slow(harena_shared *s, size_t size);
@@ -116,8 +124,10 @@ HARENA_API HARENA_ALLOCATES(2) void *harena_shared_alloc_slow(harena_shared *s, 
 /* This thread's lane as an arena, for the inline window: valid until the view is left. The
  * allocation family, realloc, printf and harena_current_set are legal on it; on_release and
  * contains go to the generation; the rest gives -EINVAL or does nothing. Never NULL: a thread
- * without a lane gets a window that is always empty. Thread: any in the view, for its own use.
- * Fails: never. Cost: 10 instructions inline. */
+ * without a lane gets a window that is always empty.
+ * Thread: any in the view, for its own use.
+ * Fails: never.
+ * Cost: 10 instructions inline. */
 HARENA_API HARENA_INLINE harena *harena_view_lane(harena_view *view)
 {
     struct harena_lane *lane;
@@ -133,9 +143,11 @@ HARENA_API HARENA_INLINE harena *harena_view_lane(harena_view *view)
 }
 
 /* `size` bytes of the view's generation, contents undefined.
- * Thread: any in the view. Fails: NULL, ENOMEM, EINVAL: NULL view; ESHUTDOWN: the arena was closed
- * when the view was entered. Cost: inline but when the lane's window is exhausted. Lifetime: the
- * generation's. */
+ * Thread: any in the view.
+ * Fails: NULL, ENOMEM, EINVAL: NULL view; ESHUTDOWN: the arena was closed when the view was
+ *     entered.
+ * Cost: inline but when the lane's window is exhausted.
+ * Lifetime: the generation's. */
 HARENA_API HARENA_INLINE HARENA_ALLOCATES(2) void *harena_view_alloc(harena_view *view, size_t size)
 {
     struct harena_lane *lane;
@@ -158,26 +170,32 @@ HARENA_API HARENA_INLINE HARENA_ALLOCATES(2) void *harena_view_alloc(harena_view
     return harena_view_alloc_slow(view, size);
 }
 
-/* As the functions of <harena/arena.h>, on a view. _alloc_atomic is always one fetch-add and uses
- * no lane. Thread: any in the view. Fails: as harena_view_alloc; EINVAL: bad alignment. */
+/* As the functions of <harena/arena.h>, on a view. _alloc_atomic is always one fetch-add and
+ * uses no lane.
+ * Thread: any in the view.
+ * Fails: as harena_view_alloc; EINVAL: bad alignment. */
 HARENA_API HARENA_ALLOCATES(2) void *harena_view_alloc_zeroed(harena_view *view, size_t size);
 HARENA_API HARENA_ALLOCATES(2) void *harena_view_alloc_aligned(harena_view *view, size_t size,
                                                                size_t alignment);
 HARENA_API HARENA_ALLOCATES(2) void *harena_view_alloc_atomic(harena_view *view, size_t size);
 
 /* Registers fn(ctx) to run when this generation is reclaimed, newest first, on the thread that
- * reclaims it. Thread: any in the view. Fails: -ENOMEM; -EINVAL: NULL view or fn; -ESHUTDOWN:
- * closed. */
+ * reclaims it.
+ * Thread: any in the view.
+ * Fails: -ENOMEM; -EINVAL: NULL view or fn; -ESHUTDOWN: closed. */
 HARENA_API int harena_view_on_release(harena_view *view, harena_cleanup_fn fn, void *ctx);
 
 /* Whether an address lies in memory of the view's generation.
- * Thread: any in the view. Fails: never; NULL view: false. Cost: O(chunks). */
+ * Thread: any in the view.
+ * Fails: never; NULL view: false.
+ * Cost: O(chunks). */
 HARENA_API bool harena_view_contains(const harena_view *view, const void *any);
 
 /* Shorthand on the present generation, as harena_view_alloc.
- * Thread: any; without a section of one's own only if nobody resets, closes or releases meanwhile.
- * Fails: NULL, ENOMEM, ESHUTDOWN: closed; EINVAL: NULL s. Cost: inline but when the lane's window
- * is exhausted. */
+ * Thread: any; without a section of one's own only if nobody resets, closes or releases
+ *     meanwhile.
+ * Fails: NULL, ENOMEM, ESHUTDOWN: closed; EINVAL: NULL s.
+ * Cost: inline but when the lane's window is exhausted. */
 HARENA_API HARENA_INLINE HARENA_ALLOCATES(2) void *harena_shared_alloc(harena_shared *s,
                                                                        size_t size)
 {
@@ -204,8 +222,8 @@ HARENA_API HARENA_INLINE HARENA_ALLOCATES(2) void *harena_shared_alloc(harena_sh
 }
 
 /* Shorthands, as the functions of <harena/arena.h>, on the present generation.
- * Thread: as harena_shared_alloc. Fails: as harena_shared_alloc; EINVAL: bad alignment, NULL
- * source. */
+ * Thread: as harena_shared_alloc.
+ * Fails: as harena_shared_alloc; EINVAL: bad alignment, NULL source. */
 HARENA_API HARENA_ALLOCATES(2) void *harena_shared_alloc_zeroed(harena_shared *s, size_t size);
 HARENA_API HARENA_ALLOCATES(2) void *harena_shared_alloc_aligned(harena_shared *s, size_t size,
                                                                  size_t alignment);
@@ -222,43 +240,55 @@ HARENA_API HARENA_ALLOCATES_TEXT HARENA_PRINTF(2, 3) char *harena_shared_printf(
     ((T *)harena_shared_alloc_aligned((s), sizeof(T), HARENA_ALIGNOF(T)))
 
 /* As harena_view_on_release, on the present generation.
- * Thread: as harena_shared_alloc. Fails: as harena_view_on_release. */
+ * Thread: as harena_shared_alloc.
+ * Fails: as harena_view_on_release. */
 HARENA_API int harena_shared_on_release(harena_shared *s, harena_cleanup_fn fn, void *ctx);
 
-/* Empties the arena under fire: retires the generation, allocates nothing, waits for nobody; memory
- * is back after a grace period. Thread: any, at any time before release (see the table above).
+/* Empties the arena under fire: retires the generation, allocates nothing, waits for nobody;
+ * memory is back after a grace period.
+ * Thread: any that may use call_rcu, at any time before release (see the table above).
  * Fails: 0; -ESHUTDOWN: closed; -EAGAIN: more than the provider's deferred_limit is held back,
- * nothing changed; -EINVAL: NULL. Cost: one read-modify-write and O(lanes). */
+ *     nothing changed; -EINVAL: NULL.
+ * Cost: one read-modify-write and O(lanes). */
 HARENA_API int harena_shared_reset(harena_shared *s);
 
-/* Retires the content for good; the handle stays, allocation gives ESHUTDOWN. Again: nothing. NULL:
- * nothing. Thread: any, at any time before release. Fails: never; above deferred_limit: event. */
+/* Retires the content for good; the handle stays, allocation gives ESHUTDOWN. Again: nothing.
+ * NULL: nothing.
+ * Thread: any that may use call_rcu, at any time before release.
+ * Fails: never; above deferred_limit: event. */
 HARENA_API void harena_shared_close(harena_shared *s);
 
 /* Retires content and handle: gone after a grace period. NULL: nothing.
- * Thread: any, once; no call may begin after it outside a section that was entered before it.
+ * Thread: any that may use call_rcu, once; no call may begin after it outside a section that was
+ *     entered before it.
  * Fails: never; above deferred_limit: event. */
 HARENA_API void harena_shared_release(harena_shared *s);
 
-/* The caller knows that nobody else is there: memory is back at once, cleanups run on this thread.
- * NULL: -EINVAL, nothing. Thread: any, alone. Fails: 0; -ESHUTDOWN: closed. */
+/* The caller knows that nobody else is there: memory is back at once, cleanups run on this
+ * thread. NULL: -EINVAL, nothing.
+ * Thread: any, alone.
+ * Fails: 0; -ESHUTDOWN: closed. */
 HARENA_API int harena_shared_reset_now(harena_shared *s);
 HARENA_API void harena_shared_release_now(harena_shared *s);
 
-/* Whether an address lies in the present generation. Thread: as harena_shared_alloc. Fails: never;
- * NULL s: false. */
+/* Whether an address lies in the present generation.
+ * Thread: as harena_shared_alloc.
+ * Fails: never; NULL s: false. */
 HARENA_API bool harena_shared_contains(const harena_shared *s, const void *any);
 
-/* Of the present generation: bytes handed out incl. padding and bytes held; of all: the highest len
- * seen, at resets and when asked. NULL: 0. Thread: any until release, no section needed; exact when
- * quiet. Fails: never. Cost: O(lanes). */
+/* Of the present generation: bytes handed out incl. padding and bytes held; of all: the highest
+ * len seen, at resets and when asked. NULL: 0.
+ * Thread: any until release, no section needed; exact when quiet.
+ * Fails: never.
+ * Cost: O(lanes). */
 HARENA_API size_t harena_shared_len(const harena_shared *s);
 HARENA_API size_t harena_shared_cap(const harena_shared *s);
 HARENA_API size_t harena_shared_peak(const harena_shared *s);
 HARENA_API void harena_shared_stats_get(const harena_shared *s, harena_stats *stats);
 
-/* Whether an allocation of the present generation has failed. Thread: any until release. Fails:
- * never; NULL: true. */
+/* Whether an allocation of the present generation has failed.
+ * Thread: any until release.
+ * Fails: never; NULL: true. */
 HARENA_API bool harena_shared_failed(const harena_shared *s);
 
 HARENA_END_DECLS

@@ -32,25 +32,32 @@ typedef struct harena_snapshot {
     }
 
 /* Makes `arena` and `root`, which points into it, what readers see from now on; retires the one
- * before. The arena belongs to the snapshot from now on. arena NULL publishes nothing (root must be
- * NULL). Thread: any, as call_rcu demands of the flavour. Fails: 0; -EINVAL, nothing changed: NULL
- * s, fixed arena, `first` memory, lane, root without an arena; -ENOMEM, nothing changed: the
- * provider has met more flavours than it can hold (8). Cost: one read-modify-write. Lifetime: until
- * the next publish, and the readers that see it have left. */
+ * before. The arena belongs to the snapshot from now on. arena NULL publishes nothing (root must
+ * be NULL).
+ * Thread: any, as call_rcu demands of the flavour.
+ * Fails: 0; -EINVAL, nothing changed: NULL s, fixed arena, `first` memory, lane, root without an
+ *     arena, an arena that has been published before; -ENOMEM, nothing changed: the provider has
+ *     met more flavours than it can hold (8).
+ * Cost: one read-modify-write.
+ * Lifetime: until the next publish, and the readers that see it have left. */
 HARENA_API int harena_snapshot_publish(harena_snapshot *s, harena *arena, void *root);
 
 /* Enters a read section and returns the root, NULL if nothing is published. Nests.
- * Thread: any that the flavour allows to read. Fails: never. Lifetime of the root: until the
- * matching leave. */
+ * Thread: any that the flavour allows to read.
+ * Fails: never.
+ * Lifetime of the root: until the matching leave. */
 HARENA_API void *harena_snapshot_enter(harena_snapshot *s);
 HARENA_API void harena_snapshot_leave(harena_snapshot *s);
 
 /* The root, for a thread that is in a read section of the flavour already.
- * Thread: any in a section. Fails: never; NULL: nothing published. Lifetime: the section's. */
+ * Thread: any in a section.
+ * Fails: never; NULL: nothing published.
+ * Lifetime: the section's. */
 HARENA_API void *harena_snapshot_read(const harena_snapshot *s);
 
-/* Retires the last one; the snapshot is as initialized. Thread: any, alone. Fails: never; NULL:
- * nothing. */
+/* Retires the last one; the snapshot is as initialized.
+ * Thread: any, alone.
+ * Fails: never; NULL: nothing. */
 HARENA_API void harena_snapshot_fini(harena_snapshot *s);
 
 HARENA_END_DECLS
