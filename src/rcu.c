@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Read sections of any liburcu flavour. Layer 4.
  *
- * For ThreadSanitizer: time is cut into epochs, one for each retirement. A section remembers the epoch in which it
+ * For ThreadSanitizer: each flavour's time is cut into epochs, one for each retirement. A section remembers the epoch in which it
  * began and releases that epoch's mark when it ends; a reclaim acquires the marks of all epochs up to the retirement.
  * One mark for everything would order far too much and hide real races; one per epoch keeps a use after the section
  * visible. The marks are a ring: after a million retirements two epochs share a mark, which can only order more. */
@@ -23,42 +23,71 @@ const struct rcu_flavor_struct *hri_rcu_or_default(const struct rcu_flavor_struc
 void __tsan_acquire(void *at);
 void __tsan_release(void *at);
 
-enum { EPOCHS = 1 << 20 };
+enum { EPOCHS = 1 << 20, FLAVOURS = 8 };
 
-static char marks[EPOCHS];
-static unsigned long epoch_now; /* atomic */
-static __thread unsigned long
-    entered; /* the epoch in which this thread's outermost section began */
-static __thread unsigned depth;
-static pthread_mutex_t acquiring = PTHREAD_MUTEX_INITIALIZER;
-static unsigned long
-    acquired; /* all epochs below have been acquired; under the mutex, which passes that on */
+/* What is kept of one flavour: a reader of one may be inside for longer than anything of another is held back. */
+struct time {
+    const struct rcu_flavor_struct *flavor; /* atomic; set once */
+    unsigned long now;                      /* atomic; the present epoch */
+    unsigned long
+        acquired; /* all epochs below have been acquired; under the mutex, which passes that on */
+    pthread_mutex_t acquiring;
+    char marks[EPOCHS];
+};
+
+static struct time times[FLAVOURS] = {
+    [0 ... FLAVOURS - 1] = {.acquiring = PTHREAD_MUTEX_INITIALIZER}};
+
+/* This thread's outermost section of each flavour. */
+static __thread struct {
+    unsigned long entered; /* the epoch in which it began */
+    unsigned depth;
+} sections[FLAVOURS];
+
+static int time_of(const struct rcu_flavor_struct *flavor)
+{
+    for (int i = 0; i < FLAVOURS - 1; i++) {
+        const struct rcu_flavor_struct *seen = hri_load_relaxed(&times[i].flavor);
+
+        if (seen == NULL && hri_cas_relaxed(&times[i].flavor, &seen, flavor))
+            return i;
+        if (seen == flavor)
+            return i;
+    }
+    return FLAVOURS - 1;
+}
 
 void hri_rcu_enter(const struct rcu_flavor_struct *flavor)
 {
+    int i = time_of(flavor);
+
     flavor->read_lock();
-    if (depth++ == 0)
-        entered = hri_load_relaxed(&epoch_now);
+    if (sections[i].depth++ == 0)
+        sections[i].entered = hri_load_relaxed(&times[i].now);
 }
 
 void hri_rcu_leave(const struct rcu_flavor_struct *flavor)
 {
-    if (--depth == 0)
-        __tsan_release(&marks[entered % EPOCHS]);
+    int i = time_of(flavor);
+
+    if (--sections[i].depth == 0)
+        __tsan_release(&times[i].marks[sections[i].entered % EPOCHS]);
     flavor->read_unlock();
 }
 
-void hri_rcu_note_retire(unsigned long *epoch)
+void hri_rcu_note_retire(const struct rcu_flavor_struct *flavor, unsigned long *epoch)
 {
-    *epoch = hri_fetch_add_relaxed(&epoch_now, 1);
+    *epoch = hri_fetch_add_relaxed(&times[time_of(flavor)].now, 1);
 }
 
-void hri_rcu_note_reclaim(const unsigned long *epoch)
+void hri_rcu_note_reclaim(const struct rcu_flavor_struct *flavor, const unsigned long *epoch)
 {
-    pthread_mutex_lock(&acquiring);
-    while (acquired <= *epoch)
-        __tsan_acquire(&marks[acquired++ % EPOCHS]);
-    pthread_mutex_unlock(&acquiring);
+    struct time *time = &times[time_of(flavor)];
+
+    pthread_mutex_lock(&time->acquiring);
+    while (time->acquired <= *epoch)
+        __tsan_acquire(&time->marks[time->acquired++ % EPOCHS]);
+    pthread_mutex_unlock(&time->acquiring);
 }
 
 void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,
@@ -85,14 +114,15 @@ void hri_rcu_leave(const struct rcu_flavor_struct *flavor)
     flavor->read_unlock();
 }
 
-void hri_rcu_note_retire(unsigned long *epoch)
+void hri_rcu_note_retire(const struct rcu_flavor_struct *flavor, unsigned long *epoch)
 {
+    (void)flavor;
     *epoch = 0;
 }
 
-void hri_rcu_note_reclaim(const unsigned long *epoch)
+void hri_rcu_note_reclaim(const struct rcu_flavor_struct *flavor, const unsigned long *epoch)
 {
-    (void)epoch;
+    (void)flavor, (void)epoch;
 }
 
 void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,

@@ -15,8 +15,8 @@ void hri_rcu_leave(const struct rcu_flavor_struct *flavor);
 /* liburcu is not annotated for ThreadSanitizer, so a build for it is told what a grace period orders: what was read in
  * any section that began before the retirement comes before the reclaim. `epoch` travels with what is retired. These
  * are empty in other builds. */
-void hri_rcu_note_retire(unsigned long *epoch);
-void hri_rcu_note_reclaim(const unsigned long *epoch);
+void hri_rcu_note_retire(const struct rcu_flavor_struct *flavor, unsigned long *epoch);
+void hri_rcu_note_reclaim(const struct rcu_flavor_struct *flavor, const unsigned long *epoch);
 
 /* call_rcu, and what its callback says first: what came before the call comes before the callback. */
 void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,

@@ -72,12 +72,13 @@ struct hri_domain {
 
 /* ---- reclaim ---- */
 
-static void reclaim_item(harena_provider *p, struct hri_retired *item)
+static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
 {
+    harena_provider *p = domain->provider;
     uint64_t bytes = item->bytes;
     bool marker = item->marker;
 
-    hri_rcu_note_reclaim(&item->epoch);
+    hri_rcu_note_reclaim(domain->flavor, &item->epoch);
     hri_thread_cleanups++;
     item->reclaim(item); /* the item is gone */
     hri_thread_cleanups--;
@@ -162,7 +163,7 @@ static void on_grace_period(struct rcu_head *head)
     /* PAIR batch-1: a barrier may have been faster */
     for (item = reversed(hri_exchange_acq_rel(&shard->batch, NULL)); item != NULL; item = next) {
         next = item->next;
-        reclaim_item(p, item);
+        reclaim_item(shard->domain, item);
     }
     tell_reclaims(p);
     hri_fetch_add_seq_cst(&shard->sequence, 2); /* PAIR arm-1: the next batch */
@@ -212,7 +213,7 @@ void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char 
                            "more is held back for readers than deferred_limit");
     hri_fetch_add_relaxed(&p->deferred, item->bytes); /* relaxed: figures */
     hri_fetch_add_relaxed(&p->retired, 1);
-    hri_rcu_note_retire(&item->epoch);
+    hri_rcu_note_retire(domain->flavor, &item->epoch);
     push(&domain->shards[hri_thread_index() % SHARDS], item);
 }
 
@@ -384,7 +385,7 @@ static bool reclaim_taken(struct hri_domain *domain)
             push(&domain->shards[0], item);
             left = true;
         } else {
-            reclaim_item(domain->provider, item);
+            reclaim_item(domain, item);
             any = true;
         }
     }
@@ -409,7 +410,7 @@ static void wait_for_others(struct hri_domain *domain, const bool complete[SHARD
             continue;
         armed++;
         *marker = (struct marker){{.reclaim = reach_marker, .marker = true}, &markers->left};
-        hri_rcu_note_retire(&marker->item.epoch);
+        hri_rcu_note_retire(domain->flavor, &marker->item.epoch);
         push(shard, &marker->item);
     }
     if (hri_fetch_sub_acq_rel(&markers->left, SHARDS - armed) != SHARDS - armed) /* PAIR marker-1 */
