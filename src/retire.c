@@ -156,16 +156,15 @@ static void start_batch(struct shard *shard)
 static void on_grace_period(struct rcu_head *head)
 {
     struct shard *shard = HRI_CONTAINER(head, struct shard, head);
-    harena_provider *p = shard->domain->provider;
     struct hri_retired *item, *next;
 
-    hri_rcu_called(head);
+    hri_rcu_called(head); /* before anything else is read */
     /* PAIR batch-1: a barrier may have been faster */
     for (item = reversed(hri_exchange_acq_rel(&shard->batch, NULL)); item != NULL; item = next) {
         next = item->next;
         reclaim_item(shard->domain, item);
     }
-    tell_reclaims(p);
+    tell_reclaims(shard->domain->provider);
     hri_fetch_add_seq_cst(&shard->sequence, 2); /* PAIR arm-1: the next batch */
     start_batch(shard);
 }

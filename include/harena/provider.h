@@ -27,10 +27,18 @@ HARENA_BEGIN_DECLS
 
 struct rcu_flavor_struct; /* liburcu's table of one flavour; its header is not needed */
 
-/* The flavour of the urcu header that was included before this one, else NULL: the default,
- * urcu-bp. */
-#ifdef rcu_flavor
+/* The flavour of the urcu header that was included before this one, else NULL: the default, urcu-bp. The headers without
+ * a common name (<urcu/urcu-memb.h> and so on) are known by their guards. */
+#if defined(rcu_flavor)
 #define HARENA_RCU_FLAVOR (&rcu_flavor)
+#elif defined(_URCU_MEMB_H)
+#define HARENA_RCU_FLAVOR (&urcu_memb_flavor)
+#elif defined(_URCU_MB_H)
+#define HARENA_RCU_FLAVOR (&urcu_mb_flavor)
+#elif defined(_URCU_QSBR_H)
+#define HARENA_RCU_FLAVOR (&urcu_qsbr_flavor)
+#elif defined(_URCU_BP_H)
+#define HARENA_RCU_FLAVOR (&urcu_bp_flavor)
 #else
 #define HARENA_RCU_FLAVOR ((const struct rcu_flavor_struct *)0)
 #endif

@@ -35,5 +35,8 @@ expect "" ""
 expect urcu.h urcu_memb_flavor
 expect urcu-bp.h urcu_bp_flavor
 expect urcu-qsbr.h urcu_qsbr_flavor
+for flavour in memb mb qsbr bp; do
+    expect "urcu/urcu-$flavour.h" "urcu_${flavour}_flavor"
+done
 test $result -ne 0 || echo "seen:$seen"
 exit $result

@@ -697,6 +697,32 @@ START_TEST(first_memory_and_release_rcu_is_misuse_and_released_now)
 }
 END_TEST
 
+START_TEST(fixed_arenas_tell_their_provider_of_misuse)
+{
+    static unsigned char memory[4096];
+
+    harena_release_rcu(SUCCEEDS(harena_create_fixed(memory, sizeof memory, &options)));
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), 1);
+    ck_assert_uint_eq(in_use(provider), 0);
+}
+END_TEST
+
+START_TEST(an_empty_arena_gives_its_window_up_for_a_run_at_its_limit)
+{
+    harena *arena;
+
+    options.limit = 8 * CHUNK;
+    arena = made();
+    bytes_of(arena, 100, 1);
+    harena_reset(arena);
+    ck_assert_uint_eq(harena_cap(arena), CHUNK);
+    bytes_of(arena, 8 * CHUNK, 1);
+    ck_assert_uint_eq(harena_cap(arena), 8 * CHUNK);
+    ck_assert_uint_eq(events_in_all(&events), 0);
+    harena_release(arena);
+}
+END_TEST
+
 RUN_TESTS_AROUND("arena_options", with_provider, without_provider, unknown_size_is_refused,
                  bad_alignment_is_refused, half_of_first_memory_is_refused,
                  retain_with_retain_none_is_refused, unknown_debug_mode_is_refused_and_none_is_not,
@@ -715,4 +741,6 @@ RUN_TESTS_AROUND("arena_options", with_provider, without_provider, unknown_size_
                  first_memory_beside_initial, first_memory_is_used_first_and_again_after_reset,
                  first_memory_of_any_size_and_address_serves, first_memory_is_zeroed_where_asked,
                  first_memory_counts_as_contained, first_memory_holds_an_aligned_arena,
-                 first_memory_and_release_rcu_is_misuse_and_released_now)
+                 first_memory_and_release_rcu_is_misuse_and_released_now,
+                 fixed_arenas_tell_their_provider_of_misuse,
+                 an_empty_arena_gives_its_window_up_for_a_run_at_its_limit)

@@ -105,7 +105,6 @@ START_TEST(bad_options_are_refused)
     REFUSED(options.debug = "nosuchmode");
     REFUSED((options.first = other, options.first_size = sizeof other));
     REFUSED(options.first = other);
-    REFUSED(options.provider = harena_provider_default());
     REFUSED(options.initial = 100);
     REFUSED((options.retain = 100, options.retain_none = true));
 #undef REFUSED
