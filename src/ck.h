@@ -85,10 +85,13 @@ static inline void hri_stack_push(hri_stack *s, hri_stack_entry *entry)
 
 static inline hri_stack_entry *hri_stack_pop(hri_stack *s)
 {
-    hri_stack_entry *entry;
+    hri_stack_entry *entry = NULL;
 
     HRI_COUNT_RMW();
-    entry = ck_stack_pop_mpmc(&s->stack);
+    /* Not ck_stack_pop_mpmc: after a compare that failed it goes on with the pair that the compare has read, and on
+     * aarch64 such a pair may be of two moments. This one loads both words afresh, the count first. */
+    while (!ck_stack_trypop_mpmc(&s->stack, &entry) && hri_load_relaxed(&s->stack.head) != NULL)
+        continue;
     hri_fence_acquire(); /* PAIR stack-1: released in hri_stack_push */
     return entry;
 }
