@@ -42,8 +42,8 @@ planted contracts "a contract without Fails:" harena_planted
 printf '\nHARENA_API int\nharena_planted(int a,\n    int b);\n' >>include/harena/cdefs.h
 planted contracts "a function without a comment" harena_planted
 
-sed 's/rcu_flavor$/rcu_planted/' include/harena/provider.h >planted && mv planted include/harena/provider.h
-planted flavors "an initializer that forgets the flavour" "urcu_memb_flavor"
+sed 's/urcu_memb_flavor/urcu_bp_flavor/' include/harena/provider.h >planted && mv planted include/harena/provider.h
+planted flavors "an initializer that takes another flavour" "urcu_memb_flavor"
 
 echo 'size_t harena_planted(void);' >include/harena/planted.h
 planted headers "a header that needs another one first" 'planted.h.*c11'
