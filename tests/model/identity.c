@@ -13,7 +13,12 @@ void world_remember_identities(void)
     explore_memory(&numbered, sizeof(numbered));
 }
 
-void world_thread_ends(void)
+void world_thread_ends(void (*between)(void))
 {
+    for (uintptr_t round = 1; round < LAST_ROUND; round++) {
+        at_thread_exit((void *)round);
+        if (between != NULL)
+            between();
+    }
     at_thread_exit((void *)(uintptr_t)LAST_ROUND);
 }

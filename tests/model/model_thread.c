@@ -30,9 +30,9 @@ static void setup_used(void)
     setup();
     first = hri_thread_identify();
     hri_thread_identify();
-    world_thread_ends();
+    world_thread_ends(NULL);
     harena_thread_word = first;
-    world_thread_ends();
+    world_thread_ends(NULL);
 }
 
 /* No two live threads have one number. */
@@ -65,8 +65,19 @@ static void use(uint32_t word)
 static void live_once(void)
 {
     use(hri_thread_word());
-    world_thread_ends();
+    world_thread_ends(NULL);
     EXPLORE_CHECK(hri_thread_word() == HRI_THREAD_GONE);
+}
+
+static void destructor(void)
+{
+    use(hri_thread_word());
+}
+
+static void live_with_destructors(void)
+{
+    use(hri_thread_word());
+    world_thread_ends(destructor);
 }
 
 static void live_twice(void)
@@ -105,6 +116,14 @@ const struct explore_model thread_models[] = {
      numbers_differ,
      quiet,
      3,
+     4,
+     EXPLORE_ALL},
+    {"thread/destructors",
+     setup_used,
+     {live_with_destructors, live_with_destructors},
+     numbers_differ,
+     quiet,
+     2,
      4,
      EXPLORE_ALL},
     {"thread/three",

@@ -34,6 +34,8 @@ static struct {
     uint8_t usable[MOST_BLOCKS]; /* committed */
     struct {
         void *record;
+        size_t bytes;
+        enum hri_slab_kind kind;
         uint8_t in_use;
     } records[MOST_RECORDS];
     int commits_until_failure;
@@ -167,6 +169,8 @@ void world_took(uint32_t chunk, uint32_t length)
     for (uint32_t i = chunk; i < chunk + length; i++) {
         EXPLORE_CHECK(shadow.owner[i] == 0 && "a chunk has two owners");
         EXPLORE_CHECK(shadow.usable[i / 32] && "a chunk was handed out before it was committed");
+        EXPLORE_CHECK((world->blocks.table[i / 32].state >> (32 + i % 32) & 1) != 0 &&
+                      "a chunk was handed out that is not warm");
         shadow.owner[i] = (uint8_t)(explore_self() + 1);
     }
     explore_note("has, from chunk and so many:", chunk, length);
@@ -291,13 +295,20 @@ static int record_index(void *record)
 void *__wrap_hri_slab_get_kind(struct hri_slab *slab, enum hri_slab_kind kind, size_t bytes)
 {
     void *record = __real_hri_slab_get_kind(slab, kind, bytes);
+    int i;
 
     if (record == NULL)
         return NULL;
     explore_touch(record);
-    EXPLORE_CHECK(!shadow.records[record_index(record)].in_use && "a record has two owners");
+    i = record_index(record);
+    EXPLORE_CHECK(!shadow.records[i].in_use && "a record has two owners");
     EXPLORE_CHECK((char *)record + bytes <= slab->base + slab->size && "a record is out of bounds");
-    shadow.records[record_index(record)].in_use = 1;
+    EXPLORE_CHECK((shadow.records[i].bytes == 0 ||
+                   (shadow.records[i].bytes == bytes && shadow.records[i].kind == kind)) &&
+                  "a record has become one of another size or kind");
+    shadow.records[i].bytes = bytes;
+    shadow.records[i].kind = kind;
+    shadow.records[i].in_use = 1;
     explore_note("has record", (uint64_t)(uintptr_t)record, 0);
     return record;
 }

@@ -44,8 +44,9 @@ struct hri_generation;
 void world_bytes(const void *at, size_t size);
 void world_bytes_apart(const struct hri_generation *g);
 
-/* The state of src/thread.c, which has no other door. */
+/* The state of src/thread.c, which has no other door. A thread ends: `between` is a destructor of somebody else, which
+ * runs after each of ours but the last (NULL: none). */
 void world_remember_identities(void);
-void world_thread_ends(void);
+void world_thread_ends(void (*between)(void));
 
 #endif
