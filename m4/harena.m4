@@ -75,9 +75,7 @@ AC_DEFUN([HARENA_ARG_SANITIZER],
           [AC_MSG_ERROR([--enable-sanitizer knows address, undefined and thread, not '$harena_sanitizer'])])
       done
       SANITIZER_CFLAGS="-fsanitize=$enable_sanitizer -fno-sanitize-recover=all -fno-omit-frame-pointer"
-      dnl Without it clang calls libatomic for 16 bytes, where ThreadSanitizer is blind.
-      AS_CASE([$harena_tsan/$host_cpu], [yes/x86_64],
-        [SANITIZER_CFLAGS="$SANITIZER_CFLAGS -mcx16"])
+      AS_CASE([$harena_tsan], [yes], [SANITIZER_CFLAGS="$SANITIZER_CFLAGS $CX16_CFLAGS"])
       AX_CHECK_LINK_FLAG([$SANITIZER_CFLAGS], [],
         [AC_MSG_ERROR([$CC cannot link with -fsanitize=$enable_sanitizer. On Debian, for clang: apt-get install libclang-rt-14-dev])])])
    AM_CONDITIONAL([ASAN], [test $harena_asan = yes])
