@@ -26,6 +26,7 @@ typedef struct operation {
     void (*run)(victim *v); /* this part is stepped */
     void (*finish)(victim *v);
     bool elsewhere; /* run begins the stepping itself, or has another thread do so */
+    bool reads;     /* it may be parked in a read section */
 } operation;
 
 static void no_step(victim *v)
@@ -296,28 +297,28 @@ static void run_reclaim(victim *v)
 }
 
 static const operation operations[] = {
-    {"create", no_step, run_create, finish_create, false},
-    {"alloc", with_arena, run_alloc, release_arena, false},
-    {"reset", with_filled_arena, run_reset, release_arena, false},
-    {"release", with_filled_arena, run_release, no_step, false},
-    {"retire", with_filled_arena, run_retire, no_step, false},
-    {"get", with_cold_chunks, run_get, run_put, false},
-    {"put", with_chunks, run_put, no_step, false},
-    {"trim", with_free_chunks, run_trim, no_step, false},
-    {"at_limit", with_small, run_at_limit, finish_small, false},
-    {"refill", no_step, run_shared_alloc, no_step, false},
-    {"on_release", no_step, run_on_release, no_step, false},
-    {"enter", with_empty_shared, with_view, leave_view, false},
-    {"view_alloc", with_view, run_view_alloc, leave_view, false},
-    {"leave", with_view, leave_view, no_step, false},
-    {"shared_reset", with_filled_shared, run_shared_reset, finish_shared, false},
-    {"close", with_filled_shared, run_close, finish_shared, false},
-    {"shared_release", with_filled_shared, finish_shared, no_step, false},
-    {"publish", no_step, run_publish, no_step, false},
-    {"snapshot_read", no_step, run_read, no_step, false},
-    {"exit", with_number, run_exit, no_step, true},
-    {"barrier", with_retired, run_barrier, finish_shared, false},
-    {"reclaim", no_step, run_reclaim, no_step, true},
+    {"create", no_step, run_create, finish_create, false, false},
+    {"alloc", with_arena, run_alloc, release_arena, false, false},
+    {"reset", with_filled_arena, run_reset, release_arena, false, false},
+    {"release", with_filled_arena, run_release, no_step, false, false},
+    {"retire", with_filled_arena, run_retire, no_step, false, false},
+    {"get", with_cold_chunks, run_get, run_put, false, false},
+    {"put", with_chunks, run_put, no_step, false, false},
+    {"trim", with_free_chunks, run_trim, no_step, false, false},
+    {"at_limit", with_small, run_at_limit, finish_small, false, false},
+    {"refill", no_step, run_shared_alloc, no_step, false, false},
+    {"on_release", no_step, run_on_release, no_step, false, false},
+    {"enter", with_empty_shared, with_view, leave_view, false, true},
+    {"view_alloc", with_view, run_view_alloc, leave_view, false, true},
+    {"leave", with_view, leave_view, no_step, false, true},
+    {"shared_reset", with_filled_shared, run_shared_reset, finish_shared, false, false},
+    {"close", with_filled_shared, run_close, finish_shared, false, false},
+    {"shared_release", with_filled_shared, finish_shared, no_step, false, false},
+    {"publish", no_step, run_publish, no_step, false, false},
+    {"snapshot_read", no_step, run_read, no_step, false, true},
+    {"exit", with_number, run_exit, no_step, true, false},
+    {"barrier", with_retired, run_barrier, finish_shared, false, false},
+    {"reclaim", no_step, run_reclaim, no_step, true, false},
 };
 #define OPERATIONS ((int)(sizeof(operations) / sizeof(operations[0])))
 
