@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 #include <urcu/call-rcu.h>
@@ -860,13 +861,35 @@ static void on_signal(int number)
     _exit(1);
 }
 
+/* A step that takes seconds goes round in a ring: it would never come to a next point. */
+static void on_time(int number)
+{
+    static uint64_t before;
+    uint64_t now = (schedules + cuts) * MOST_STEPS + (uint64_t)depth;
+
+    if (now == before) {
+        failure = "a step does not end";
+        failure_file = "watchdog";
+        failure_line = number;
+        schedules++;
+        report_failure();
+        _exit(1);
+    }
+    before = now;
+}
+
 static void catch_signals(void)
 {
     static char stack[65536];
     stack_t alternative = {.ss_sp = stack, .ss_size = sizeof(stack)};
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_ONSTACK};
 
+    struct sigaction tick = {.sa_handler = on_time, .sa_flags = SA_ONSTACK | SA_RESTART};
+    struct itimerval seconds = {{2, 0}, {2, 0}};
+
     sigaltstack(&alternative, NULL);
+    sigaction(SIGVTALRM, &tick, NULL);
+    setitimer(ITIMER_VIRTUAL, &seconds, NULL);
     sigaction(SIGSEGV, &action, NULL);
     sigaction(SIGBUS, &action, NULL);
     sigaction(SIGFPE, &action, NULL);

@@ -22,3 +22,12 @@ void world_thread_ends(void (*between)(void))
     }
     at_thread_exit((void *)(uintptr_t)LAST_ROUND);
 }
+
+uint32_t world_numbers(uint32_t *free_numbers)
+{
+    *free_numbers = 0;
+    for (const hri_stack_entry *at = free_identities.stack.head; at != NULL && *free_numbers < 64;
+         at = at->next)
+        ++*free_numbers;
+    return numbered;
+}

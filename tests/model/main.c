@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Runs the models: all, or those whose names begin as an argument does. Without HARENA_LONG the quick tier. */
+/* Runs the models: all, or those whose names begin as an argument does ("=" before it: are the argument). Without
+ * HARENA_LONG the quick tier. MODEL_BOUND: one bound for all (-1: all schedules). */
 #include "models.h"
 
 #include "ck.h"
@@ -8,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST = 3000000 }; /* schedules of one model in the long tier */
+enum { MOST = 1000000 }; /* schedules of one model in the long tier */
 
 static const struct explore_model *const lists[] = {
     blocks_models, limit_models, lease_models,  lane_models,     shared_models,
@@ -18,7 +19,8 @@ static const struct explore_model *const lists[] = {
 static bool is_asked_for(const char *name, int count, char *const *prefixes)
 {
     for (int i = 0; i < count; i++)
-        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+        if (prefixes[i][0] == '=' ? strcmp(name, prefixes[i] + 1) == 0
+                                  : strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
             return true;
     return count == 0;
 }

@@ -72,7 +72,7 @@ static void setup_none(void)
 
 static void setup_limit(void)
 {
-    create(2 * HRI_CHUNK, true, 64);
+    create(3 * HRI_CHUNK, true, 64);
 }
 
 static void setup_at_limit(void)

@@ -121,6 +121,12 @@ static void get_two_and_put_one(void)
     put(a, SMALL);
 }
 
+static void get_two(void)
+{
+    get(SMALL);
+    get(SMALL);
+}
+
 static void get_large_and_put(void)
 {
     put(get(LARGE), LARGE);
@@ -168,7 +174,7 @@ const struct explore_model slab_models[] = {
     {"slab/grow", setup_growing, {get_two_and_put, get_only}, NULL, quiet, 3, 6, EXPLORE_ALL},
     {"slab/grow-3", setup_growing, {get_only, get_only, get_only}, NULL, quiet, 2, 3, EXPLORE_ALL},
     {"slab/refused", setup_refused, {get_and_put, get_and_put}, NULL, quiet, 3, 6, EXPLORE_ALL},
-    {"slab/reuse", setup_reuse, {get_two_and_put_one, get_only}, NULL, quiet, 4, 6, EXPLORE_ALL},
+    {"slab/reuse", setup_reuse, {get_two_and_put_one, get_two}, NULL, quiet, 4, 6, EXPLORE_ALL},
     {"slab/reuse-3",
      setup_reuse,
      {get_two_and_put_one, get_and_put, get_and_put},

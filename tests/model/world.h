@@ -48,5 +48,7 @@ void world_bytes_apart(const struct hri_generation *g);
  * runs after each of ours but the last (NULL: none). */
 void world_remember_identities(void);
 void world_thread_ends(void (*between)(void));
+uint32_t
+world_numbers(uint32_t *free_numbers); /* how many there are, and how many of them are free */
 
 #endif
