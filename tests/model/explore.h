@@ -43,7 +43,8 @@ void explore_memory(void *at, size_t bytes);
 /* Accesses there are no points: figures on which nothing depends. */
 void explore_ignore(const void *at, size_t bytes);
 
-/* For EXPLORE_ALL all accesses there conflict with each other: what `step` relates to each other. */
+/* For EXPLORE_ALL all accesses there conflict with each other: what `step` relates to each other; words that are also
+ * accessed together. Groups from 0. */
 void explore_same(const void *at, size_t bytes, int group);
 
 /* A thread's identity from the start. 0: it asks for one itself. */

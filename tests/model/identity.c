@@ -11,6 +11,7 @@ void world_remember_identities(void)
     explore_memory(identities, 16 * sizeof(identities[0]));
     explore_memory(&free_identities, sizeof(free_identities));
     explore_memory(&numbered, sizeof(numbered));
+    explore_same(&free_identities, sizeof(free_identities), 16);
 }
 
 void world_thread_ends(void (*between)(void))

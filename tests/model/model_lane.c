@@ -111,7 +111,7 @@ const struct explore_model lane_models[] = {
      EXPLORE_ALL,
      5,
      EXPLORE_ALL},
-    {"lane/alloc", setup_two, {find_and_alloc, find_and_alloc}, NULL, quiet, 2, 4, EXPLORE_ALL},
+    {"lane/alloc", setup_two, {find_and_alloc, find_and_alloc}, NULL, quiet, 2, 3, EXPLORE_ALL},
     {"lane/alloc-3", setup_two, {alloc_two, alloc_two, alloc_two}, NULL, quiet, 1, 2, EXPLORE_NOT},
     {"lane/busy", setup_busy, {alloc_two, alloc_two}, NULL, quiet, 2, 3, EXPLORE_ALL},
     {0},

@@ -232,7 +232,7 @@ static void quiet(void)
 
 const struct explore_model retire_models[] = {
     {"retire/two", setup, {retire_0, retire_1}, NULL, quiet, 3, 5, EXPLORE_ALL},
-    {"retire/three", setup, {retire_0_and_2, retire_1}, NULL, quiet, 2, 4, EXPLORE_ALL},
+    {"retire/three", setup, {retire_0_and_2, retire_1}, NULL, quiet, 2, 3, EXPLORE_ALL},
     {"retire/reader", setup_slot, {replace, read_slot}, NULL, quiet, 3, 5, EXPLORE_ALL},
     {"retire/reader-twice", setup_slot, {replace_twice, read_slot}, NULL, quiet, 2, 4, EXPLORE_ALL},
     {"retire/barrier", setup, {retire_0, retire_1_and_barrier}, NULL, quiet, 2, 3, EXPLORE_ALL},

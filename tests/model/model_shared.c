@@ -222,7 +222,7 @@ static void quiet(void)
 }
 
 const struct explore_model shared_models[] = {
-    {"shared/install", setup, {enter_only, enter_only}, NULL, quiet, 3, 5, EXPLORE_ALL},
+    {"shared/install", setup, {enter_only, enter_only}, NULL, quiet, 3, 4, EXPLORE_ALL},
     {"shared/install-alloc",
      setup,
      {enter_and_alloc, enter_and_alloc},
@@ -231,8 +231,8 @@ const struct explore_model shared_models[] = {
      1,
      3,
      EXPLORE_NOT},
-    {"shared/reset", setup_chunk, {enter_and_alloc, reset}, NULL, quiet, 2, 4, EXPLORE_ALL},
-    {"shared/reset-reset", setup_live, {reset, reset}, NULL, quiet, EXPLORE_ALL, 5, EXPLORE_ALL},
+    {"shared/reset", setup_chunk, {enter_and_alloc, reset}, NULL, quiet, 2, 3, EXPLORE_ALL},
+    {"shared/reset-reset", setup_live, {reset, reset}, NULL, quiet, EXPLORE_ALL, 4, EXPLORE_ALL},
     {"shared/reset-close",
      setup_live,
      {reset_twice, close_and_look},
@@ -247,7 +247,7 @@ const struct explore_model shared_models[] = {
      NULL,
      quiet,
      2,
-     4,
+     3,
      EXPLORE_ALL},
     {"shared/closed",
      setup_closed,
@@ -280,7 +280,7 @@ const struct explore_model shared_models[] = {
      NULL,
      quiet,
      2,
-     4,
+     3,
      EXPLORE_ALL},
     {"shared/three", setup_live, {enter_and_alloc, reset, close}, NULL, quiet, 1, 2, EXPLORE_NOT},
     {"shared/three-install",

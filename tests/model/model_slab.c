@@ -39,6 +39,7 @@ static void create(size_t left)
         slab.used = PAGES - left;
     }
     explore_memory(&slab, offsetof(struct hri_slab, classes) + 4 * sizeof(slab.classes[0]));
+    world_watch_stacks(&slab, 12);
     explore_memory(usable, sizeof(usable));
     explore_memory(memory, 4096);
 }
@@ -79,6 +80,7 @@ static void *get(size_t bytes)
         EXPLORE_CHECK(fails && "refused");
         return NULL;
     }
+    explore_touch(memory + (record + bytes - 1 - memory) / PAGES * PAGES);
     EXPLORE_CHECK(usable[(record - memory) / PAGES] &&
                   usable[(record + bytes - 1 - memory) / PAGES] &&
                   "a record was handed out before its memory was committed");
@@ -161,7 +163,7 @@ const struct explore_model slab_models[] = {
      NULL,
      quiet,
      EXPLORE_ALL,
-     8,
+     6,
      EXPLORE_ALL},
     {"slab/classes",
      setup_fresh,
@@ -169,12 +171,12 @@ const struct explore_model slab_models[] = {
      NULL,
      quiet,
      EXPLORE_ALL,
-     8,
+     6,
      EXPLORE_ALL},
     {"slab/grow", setup_growing, {get_two_and_put, get_only}, NULL, quiet, 3, 6, EXPLORE_ALL},
     {"slab/grow-3", setup_growing, {get_only, get_only, get_only}, NULL, quiet, 2, 3, EXPLORE_ALL},
     {"slab/refused", setup_refused, {get_and_put, get_and_put}, NULL, quiet, 3, 6, EXPLORE_ALL},
-    {"slab/reuse", setup_reuse, {get_two_and_put_one, get_two}, NULL, quiet, 4, 6, EXPLORE_ALL},
+    {"slab/reuse", setup_reuse, {get_two_and_put_one, get_two}, NULL, quiet, 4, 5, EXPLORE_ALL},
     {"slab/reuse-3",
      setup_reuse,
      {get_two_and_put_one, get_and_put, get_and_put},

@@ -103,7 +103,7 @@ static void all_are_gone(void)
 }
 
 const struct explore_model snapshot_models[] = {
-    {"snapshot/two", setup, {publish_1, publish_2}, NULL, all_are_gone, 3, 5, EXPLORE_ALL},
+    {"snapshot/two", setup, {publish_1, publish_2}, NULL, all_are_gone, 3, 4, EXPLORE_ALL},
     {"snapshot/read", setup, {publish_1, read_one}, NULL, quiet, 3, 4, EXPLORE_ALL},
     {"snapshot/two-read",
      setup,

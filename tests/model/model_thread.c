@@ -105,15 +105,15 @@ static void quiet(void)
 }
 
 const struct explore_model thread_models[] = {
-    {"thread/fresh", setup, {live_twice, live_twice}, numbers_differ, quiet, 3, 6, EXPLORE_ALL},
-    {"thread/used", setup_used, {live_twice, live_twice}, numbers_differ, quiet, 3, 6, EXPLORE_ALL},
+    {"thread/fresh", setup, {live_twice, live_twice}, numbers_differ, quiet, 3, 5, EXPLORE_ALL},
+    {"thread/used", setup_used, {live_twice, live_twice}, numbers_differ, quiet, 3, 5, EXPLORE_ALL},
     {"thread/stack",
      setup_used,
      {live_twice, live_and_stay, live_and_stay},
      numbers_differ,
      quiet,
      3,
-     4,
+     3,
      EXPLORE_ALL},
     {"thread/destructors",
      setup_used,

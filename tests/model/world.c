@@ -17,6 +17,9 @@ enum {
     MOST_OBJECTS = 8,  /* of a thread */
     SLAB_USED = 16384, /* bytes of the slab that a model may use */
     GROUP_OF_SUMS = 0, /* `committed` and the chunks' states */
+    GROUP_OF_STACKS =
+        8, /* and the next three; 12 to 15: the slab's model; 16: numbers of threads */
+    CLASSES = 4,
 };
 
 #define ADDRESSES ((size_t)64 << 20)
@@ -66,7 +69,9 @@ static int commit(void *at, size_t bytes)
 {
     size_t offset = in_region(at);
 
-    explore_touch(at);
+    explore_touch(world != NULL && offset < world->region_size
+                      ? (const void *)&world->blocks.table[offset / HRI_BLOCK].extents
+                      : at);
     if (shadow.commits_until_failure != 0 && --shadow.commits_until_failure == 0)
         return -12;
     if (world != NULL && offset < world->region_size)
@@ -154,6 +159,13 @@ void world_create(uint32_t blocks, uint32_t limit)
     explore_same(&world->committed, sizeof(world->committed), GROUP_OF_SUMS);
     for (uint32_t i = 0; i < blocks; i++)
         explore_same(&world->blocks.table[i].state, sizeof(uint64_t), GROUP_OF_SUMS);
+    world_watch_stacks(&world->slab, GROUP_OF_STACKS);
+}
+
+void world_watch_stacks(const struct hri_slab *slab, int first_group)
+{
+    for (int i = 0; i < CLASSES; i++)
+        explore_same(&slab->classes[i].free, sizeof(hri_stack), first_group + i);
 }
 
 void world_fail_commit(int n)
@@ -268,6 +280,7 @@ void world_quiet(void)
     for (int i = 0; i < MOST_CHUNKS; i++)
         taken += shadow.owner[i] != 0;
     EXPLORE_CHECK(all == taken && "another number of chunks is taken than should be");
+    EXPLORE_CHECK(world->slab.classes[CLASSES].key == 0 && "the model uses too many classes");
     EXPLORE_CHECK(world->slab.used <= SLAB_USED &&
                   "the model uses more of the slab than is put back");
 }
@@ -363,10 +376,11 @@ void world_bytes_apart(const struct hri_generation *g)
     const struct object *all = shadow.objects;
 
     for (int i = 0; i < EXPLORE_THREADS * MOST_OBJECTS; i++) {
-        const char *at = all[i].at, *last = at + all[i].size - 1;
+        const char *at = all[i].at, *last;
 
         if (at == NULL)
             continue;
+        last = at + all[i].size - 1;
         EXPLORE_CHECK(hri_generation_contains(g, at) && hri_generation_contains(g, last) &&
                       "bytes lie in no chunk of the generation");
         EXPLORE_CHECK((size_t)(at - world->region) / HRI_CHUNK ==

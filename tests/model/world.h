@@ -19,6 +19,9 @@ void world_gives(uint32_t chunk, uint32_t length);
 uint32_t world_get(uint32_t length);
 void world_put(uint32_t chunk);
 
+/* The stacks of a slab, whose two words are swapped at once; not more than four classes may be used. */
+void world_watch_stacks(const struct hri_slab *slab, int first_group);
+
 /* In setup: chunks of a block from `from` on are in use for good; a thread has a chunk. */
 void world_fill(uint32_t block, uint32_t from);
 void world_own(int thread, uint32_t chunk);
