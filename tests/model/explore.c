@@ -125,7 +125,7 @@ static uint32_t identities[ALL_THREADS];
 
 /* ---- coroutines ---- */
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(EXPLORE_UCONTEXT)
 
 void model_switch(void **from, void *to);
 __asm__(".text\n"
