@@ -13,10 +13,8 @@
 #include <errno.h>
 #include <string.h>
 
-enum {
-    ROOM_MS =
-        100, /* how long a request that finds no memory may try again while some is reclaimed */
-};
+/* How long a request that finds no memory may try again while some is reclaimed. */
+enum { ROOM_MS = 100 };
 
 /* ---- small things ---- */
 
