@@ -96,43 +96,57 @@ static pid_t fork_with_rcu(void)
 
 /* ---- the storm ---- */
 
-static void in_sections(test_rng *rng, unsigned index)
+static void fill(test_rng *rng, unsigned index)
 {
-    harena_options options = HARENA_OPTIONS_INIT;
-    harena_view *view;
-    harena *arena;
-    uint64_t *root;
-    unsigned i;
-    int result;
+    harena_view *view = harena_shared_enter(race.shared);
 
-    if (race.flavor->registers)
-        pthread_rwlock_rdlock(&race.registered);
-    test_flavor_register(race.flavor);
-    view = harena_shared_enter(race.shared);
-    for (i = 0; i < 16; i++) {
+    for (unsigned i = 0; i < 16; i++) {
         void *at = harena_view_alloc(view, test_between(rng, 8, 5000));
 
-        if (TEST_EXPECT(at != NULL)) {
+        if (TEST_EXPECT_MSG(at != NULL, "no memory: %s", atomic_load(&test_refusal))) {
             test_stamp_fill(at, 8, test_stamp(index, i));
             TEST_EXPECT(test_stamp_intact(at, 8, test_stamp(index, i)));
         }
     }
     harena_shared_leave(race.shared, view);
-    /* a fork copies page tables: not too much of them */
-    if (test_once_in(rng, 16) || harena_shared_cap(race.shared) > 8 * TEST_MIB) {
+}
+
+static void publish(void)
+{
+    harena_options options = HARENA_OPTIONS_INIT;
+    harena *arena;
+    uint64_t *root;
+
+    options.provider = race.provider;
+    options.rcu = race.flavor->rcu;
+    arena = harena_create(&options);
+    root = harena_new(arena, uint64_t);
+    if (TEST_EXPECT(root != NULL)) {
+        *root = 7;
+        TEST_EXPECT(harena_snapshot_publish(&race.snapshot, arena, root) == 0);
+    }
+}
+
+static void in_sections(test_rng *rng, unsigned index)
+{
+    uint64_t *root;
+    int result;
+
+    if (race.flavor->registers)
+        pthread_rwlock_rdlock(&race.registered);
+    test_flavor_register(race.flavor);
+    if (harena_shared_cap(race.shared) > 8 * TEST_MIB) /* a fork copies page tables */
+        (void)harena_shared_reset(race.shared);
+    if (harena_shared_cap(race.shared) <= 8 * TEST_MIB)
+        fill(rng, index);
+    else /* too much is deferred already */
+        sched_yield();
+    if (test_once_in(rng, 16)) {
         result = harena_shared_reset(race.shared);
         TEST_EXPECT_MSG(result == 0 || result == -EAGAIN, "reset gives %d", result);
     }
-    if (test_once_in(rng, 8)) {
-        options.provider = race.provider;
-        options.rcu = race.flavor->rcu;
-        arena = harena_create(&options);
-        root = harena_new(arena, uint64_t);
-        if (TEST_EXPECT(root != NULL)) {
-            *root = 7;
-            TEST_EXPECT(harena_snapshot_publish(&race.snapshot, arena, root) == 0);
-        }
-    }
+    if (test_once_in(rng, 8) && test_stats(race.provider).deferred < 16 * TEST_MIB)
+        publish();
     root = harena_snapshot_enter(&race.snapshot);
     TEST_EXPECT(root == NULL || *root == 7);
     harena_snapshot_leave(&race.snapshot);
@@ -155,13 +169,12 @@ static void storm(void *ctx, unsigned index)
     arena = harena_create(&options);
     while (!atomic_load(&race.stop) && !test_failed()) {
         in_sections(&rng, index);
-        TEST_EXPECT(harena_alloc(arena, test_between(&rng, 1, 200000)) != NULL);
+        TEST_EXPECT_MSG(harena_alloc(arena, test_between(&rng, 1, 200000)) != NULL, "no memory: %s",
+                        atomic_load(&test_refusal));
         if (test_once_in(&rng, 4))
             harena_reset(arena);
         harena_chunk_put(race.provider, harena_chunk_get(race.provider));
         atomic_fetch_add(&race.rounds[index], 1);
-        if (test_stats(race.provider).deferred > 16 * TEST_MIB)
-            sched_yield();
     }
     harena_release(arena);
 }

@@ -16,7 +16,8 @@ typedef struct victim {
     harena *arena;
     harena_shared *shared;
     harena_view *view;
-    void *chunks[48];
+    void *chunks[48], *warm[256];
+    unsigned warm_count; /* chunks that it has in hand from the start */
     unsigned destructors;
 } victim;
 
@@ -94,10 +95,19 @@ static void run_get(victim *v)
         v->chunks[i] = harena_chunk_get(world.provider);
 }
 
+/* No free chunk is warm: neither the victim nor the others get one without a charge. */
 static void with_cold_chunks(victim *v)
 {
-    (void)v;
-    harena_provider_trim(world.provider, 0);
+    while (v->warm_count < 256 && test_stats(world.provider).free != 0)
+        v->warm[v->warm_count++] = harena_chunk_get(world.provider);
+}
+
+static void put_all(victim *v)
+{
+    while (v->warm_count > 0)
+        harena_chunk_put(world.provider, v->warm[--v->warm_count]);
+    for (unsigned i = 0; i < 4; i++)
+        harena_chunk_put(world.provider, v->chunks[i]);
 }
 
 static void with_chunks(victim *v)
@@ -302,7 +312,8 @@ static const operation operations[] = {
     {"reset", with_filled_arena, run_reset, release_arena, false, false},
     {"release", with_filled_arena, run_release, no_step, false, false},
     {"retire", with_filled_arena, run_retire, no_step, false, false},
-    {"get", with_cold_chunks, run_get, run_put, false, false},
+    {"get", no_step, run_get, run_put, false, false},
+    {"get_cold", with_cold_chunks, run_get, put_all, false, false},
     {"put", with_chunks, run_put, no_step, false, false},
     {"trim", with_free_chunks, run_trim, no_step, false, false},
     {"at_limit", with_small, run_at_limit, finish_small, false, false},

@@ -11,6 +11,7 @@
 #include "names.h"
 #include "operations.h"
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define BATCH         12
@@ -42,7 +43,8 @@ typedef struct report {
 
 static names documented;
 static report *told;
-static unsigned inside; /* threads that are parked and not resumed */
+static unsigned inside;  /* threads that are parked and not resumed */
+static uint64_t in_hand; /* bytes that they had before they were parked */
 static unsigned barriers_wanted;
 
 static void *suffer(void *arg)
@@ -143,7 +145,7 @@ static uint64_t held_by_parked(void)
     harena_provider_stats stats = test_stats(world.provider);
     uint64_t held = stats.in_use + stats.deferred;
     uint64_t known = harena_shared_cap(world.log) + harena_shared_cap(world.shared) +
-                     WORKERS * HARENA_CHUNK_SIZE;
+                     WORKERS * HARENA_CHUNK_SIZE + in_hand;
 
     return held > known ? held - known : 0;
 }
@@ -165,6 +167,7 @@ static bool memory_is_bounded(void)
 /* Lets the victim go on to its end, which brings back all that it held up. */
 static bool let_go(victim *v)
 {
+    in_hand -= v->warm_count * HARENA_CHUNK_SIZE;
     step_resume(&v->step);
     pthread_join(v->id, NULL);
     inside--;
@@ -182,6 +185,7 @@ static bool observe(victim *v, test_rng *rng, bool resume)
     bool stopped = false;
 
     inside++;
+    in_hand += v->warm_count * HARENA_CHUNK_SIZE;
     r->points++;
     post_all(ROUNDS);
     if (!WITHIN(FOREVER, all_done())) {
@@ -300,6 +304,7 @@ static void run_batch(const operation *op, const test_flavor *flavor, unsigned n
     test_rng rng = test_rng_for((uint64_t)(op - operations) << 32 | number);
     bool resume = number % 2 == 0, go_on = true;
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* parked threads would stay for ever */
     told = r;
     open_world(flavor);
     while (go_on && r->points < points && r->missed < 10 * points)
@@ -391,6 +396,9 @@ static void suspend(const operation *op, const test_flavor *flavor, unsigned poi
                              status);
                 if (r->failure[0] != '\0' && !failed) {
                     failed = true;
+                    for (unsigned j = 0; j < BATCHES; j++)
+                        if (running[j].pid != 0)
+                            kill(running[j].pid, SIGKILL); /* they would wait as long */
                     printf("suspend=%s flavor=%s batch=%u instruction=%llu failed: %s\n", op->name,
                            flavor->name, running[i].number, (unsigned long long)r->current,
                            r->failure);
