@@ -104,15 +104,11 @@ static inline void step_park(step *s, uintptr_t at)
 
 /* What the library calls runs at full speed, also because some of it blocks all signals: its address of return is
  * replaced by that of a breakpoint. */
-#ifdef __x86_64__
 extern const unsigned char step_breakpoint[] __attribute__((visibility("hidden")));
 __asm__(".pushsection .text\n"
         ".hidden step_breakpoint\n"
         "step_breakpoint: int3\n"
         ".popsection\n");
-#else
-static const unsigned char step_breakpoint[1];
-#endif
 
 /* The thread has left the library. True: by a call, and it will come back to the breakpoint. */
 static inline bool step_over(step *s, greg_t *registers)
@@ -172,14 +168,12 @@ static inline void step_begin(step *s)
     sigaddset(&trap, SIGTRAP);
     pthread_sigmask(SIG_UNBLOCK, &trap, NULL);
     stepping = s;
-#ifdef __x86_64__
     __asm__ volatile("lea -128(%%rsp), %%rsp\n\t" /* not over what the compiler keeps there */
                      "pushfq\n\t"
                      "orq $0x100, (%%rsp)\n\t"
                      "popfq\n\t"
                      "lea 128(%%rsp), %%rsp" ::
                          : "memory", "cc");
-#endif
 }
 
 /* The next trap switches the flag off. */
@@ -208,15 +202,12 @@ static inline int step_find_text(struct dl_phdr_info *info, size_t size, void *a
     return 0;
 }
 
-/* `any` is a function of the library. False: it is not a shared library of its own, or this is another machine. */
+/* `any` is a function of the library. False: it is not a shared library of its own. */
 static inline bool step_init(void *any)
 {
     struct sigaction action;
     void *frames[2];
 
-#ifndef __x86_64__
-    return false;
-#endif
     if (dl_iterate_phdr(step_find_text, any) == 0 || step_is_inside((uintptr_t)step_init))
         return false;
     (void)backtrace(frames, 2); /* loads what it needs, which it could not in a handler */
