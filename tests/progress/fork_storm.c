@@ -405,9 +405,7 @@ START_TEST(child_of_a_fork_at_any_moment_goes_on)
            "seconds=%.1f\n",
            race.flavor->name, THREADS, i, (i + 3) / 4, vain, rounds, now() - began);
     fflush(stdout);
-    /* doc/memory-order.md: a thread that had armed a shard, in bp at any moment */
-    TEST_EXPECT_MSG(vain <= (race.flavor->registers ? 0 : 1 + forks / 100),
-                    "%u of %u children wait in vain", vain, forks);
+    TEST_EXPECT_MSG(vain == 0, "%u of %u children wait in vain", vain, forks);
     end(threads);
 }
 END_TEST

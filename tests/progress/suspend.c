@@ -54,7 +54,7 @@ static names documented;
 static report *told;
 static unsigned inside;  /* threads that are parked and not resumed */
 static uint64_t in_hand; /* bytes that they had before they were parked */
-static unsigned barriers_wanted;
+static bool barrier_begun;
 
 static void *suffer(void *arg)
 {
@@ -123,28 +123,31 @@ static bool is_quiet(void)
     return test_stats(world.provider).deferred == 0;
 }
 
-static bool reclamation_goes_on(double seconds)
+/* Each worker retires something. */
+static void begin_witnesses(void)
 {
-    return WITHIN(seconds, atomic_load(&world.reclaimed) == WORKERS &&
-                               atomic_load(&world.barriers) == barriers_wanted);
-}
-
-/* Each worker retires something: all of it comes back, by RCU's worker alone or by a barrier, too. */
-static void begin_witnesses(bool barrier)
-{
-    worker *waits = &world.workers[WORKERS];
-
-    barriers_wanted = barrier;
-
     atomic_store(&world.reclaimed, 0);
     atomic_store(&world.barriers, 0);
+    barrier_begun = false;
     for (unsigned i = 0; i < WORKERS; i++)
         atomic_store(&world.workers[i].retire, true);
     post_all(1);
-    if (WITHIN(FOREVER, all_done()) && barrier) {
+    (void)WITHIN(FOREVER, all_done());
+}
+
+/* RCU's worker reclaims all of it, and a barrier behind that comes back. (First the worker alone: a barrier helps.) */
+static bool reclamation_goes_on(double seconds)
+{
+    worker *waits = &world.workers[WORKERS];
+
+    if (!WITHIN(seconds, atomic_load(&world.reclaimed) == WORKERS))
+        return false;
+    if (!barrier_begun) {
         atomic_store(&waits->barrier, true);
         post(waits, 1);
+        barrier_begun = true;
     }
+    return WITHIN(seconds, atomic_load(&world.barriers) == 1);
 }
 
 /* What is in use or deferred beside the workers' own, which nobody needs. A thread that was retiring something keeps
@@ -202,7 +205,7 @@ static bool observe(victim *v, test_rng *rng, bool resume)
         return give_up("others make no progress behind a thread parked in%s", at.text);
     }
     r->progressed++;
-    begin_witnesses(v->op->run == run_barrier || test_once_in(rng, 2));
+    begin_witnesses();
     if (v->step.in_section) {
         r->in_section++;
         if (!v->op->reads)
