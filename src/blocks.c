@@ -132,6 +132,18 @@ static uint32_t take_warm_of(struct hri_blocks *b, uint32_t block, uint32_t want
     return HRI_NO_CHUNK;
 }
 
+static inline bool is_settled(uint32_t settler)
+{
+    return settler - 1 < HRI_SETTLER_SEEN - 1;
+}
+
+/* Who takes chunks without settling: the block is not idle any more. */
+static inline void note_touched(struct hri_block *at)
+{
+    if (HRI_UNLIKELY(hri_load_relaxed(&at->settler) >= HRI_SETTLER_SEEN)) /* relaxed: a hint */
+        hri_store_relaxed(&at->settler, HRI_SETTLER_NONE);
+}
+
 enum whose { MINE, NOBODYS, ANYBODYS };
 
 /* Looks through the blocks that may have a warm chunk, once around from this thread's last one, and settles in the one
@@ -158,7 +170,7 @@ static uint32_t search_warm(struct hri_blocks *b, struct hri_home *home, uint32_
             settler = hri_load_relaxed(&b->table[block].settler);
             if (whose != ANYBODYS && looks++ == LOOKS)
                 return HRI_NO_CHUNK;
-            if (whose != ANYBODYS && settler != (whose == MINE ? me : 0))
+            if (whose == MINE ? settler != me : whose == NOBODYS && is_settled(settler))
                 continue;
             chunk = take_warm_of(b, block, wanted);
             if (chunk != HRI_NO_CHUNK) {
@@ -200,8 +212,10 @@ static uint32_t take_cold_of(struct hri_blocks *b, uint32_t block)
     while ((cold = ~taken_of(state) & ~warm_of(state)) != 0) {
         bit = cold & -cold;
         /* PAIR chunk-1: released by the put, or by the purge that made it cold */
-        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bit) | warm_bits(bit)))
+        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bit) | warm_bits(bit))) {
+            note_touched(at);
             return block * HRI_BLOCK_CHUNKS + lowest(bit);
+        }
     }
     return HRI_NO_CHUNK;
 }
@@ -299,6 +313,7 @@ static bool take_bits(struct hri_blocks *b, uint32_t block, uint32_t bits, uint6
     while ((taken_of(state) & bits) == 0) {
         if (hri_cas_acquire(&at->state, &state, state | taken_bits(bits))) { /* PAIR chunk-1 */
             *cold += (uint64_t)__builtin_popcount(bits & ~warm_of(state));
+            note_touched(at);
             return true;
         }
     }
@@ -459,6 +474,29 @@ void hri_blocks_purged(struct hri_blocks *b, uint32_t block)
 void hri_blocks_unpurged(struct hri_blocks *b, uint32_t block)
 {
     put_bits(b, block, UINT32_MAX, false);
+}
+
+bool hri_blocks_find_free(const struct hri_blocks *b, uint32_t *block, int *looks)
+{
+    /* Relaxed all over: a look. */
+    for (uint32_t word = (*block + 63) / 64; word-- > 0;) {
+        uint64_t bits = hri_load_relaxed(&b->warm_summary[word]);
+
+        if (*block < word * 64 + 64)
+            bits &= summary_bit(*block) - 1;
+        for (; bits != 0; bits &= summary_bit(*block) - 1) {
+            uint64_t state;
+
+            if ((*looks)-- <= 0)
+                return false;
+            *block = word * 64 + 63 - (uint32_t)__builtin_clzll(bits);
+            state = hri_load_relaxed(&b->table[*block].state);
+            if (taken_of(state) == 0 && warm_of(state) != 0)
+                return true;
+        }
+        *block = word * 64;
+    }
+    return false;
 }
 
 /* ---- sums ---- */

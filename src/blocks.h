@@ -13,6 +13,11 @@
 #define HRI_TAKEN_ALL    UINT64_C(0x00000000ffffffff)
 #define HRI_NO_CHUNK     UINT32_MAX
 
+/* Settlers that are no thread. */
+#define HRI_SETTLER_NONE 0u
+#define HRI_SETTLER_SEEN 0xfffffffeu /* none, and the block was free when somebody looked */
+#define HRI_SETTLER_IDLE 0xffffffffu /* the same at two looks in a row */
+
 /* What the table keeps of a chunk, or of a run under its first chunk; written by who holds it. */
 struct hri_extent {
     uint32_t next;   /* atomic; the holder's list: index + 1 of the next extent, 0: last */
@@ -21,9 +26,11 @@ struct hri_extent {
 };
 
 struct hri_block {
-    uint64_t state;                /* atomic */
-    uint32_t committed;            /* atomic; 1: the OS has been asked to make the block usable */
-    uint32_t settler;              /* atomic; a hint: the thread that took chunks here, 0: none */
+    uint64_t state;     /* atomic */
+    uint32_t committed; /* atomic; whether the OS has been asked to make the block usable:
+                                      commit.h */
+    uint32_t settler;   /* atomic; a hint: the thread that took chunks here, or below */
+    uint32_t advice;    /* atomic; a hint: what the OS was told of huge pages */
     uint8_t raw[HRI_BLOCK_CHUNKS]; /* atomic; 1: a raw chunk of the application's; written by who
                                       holds it, in the line that it has just taken */
     struct hri_extent extents[HRI_BLOCK_CHUNKS] HRI_ALIGNED;
@@ -95,6 +102,10 @@ bool hri_blocks_put(struct hri_blocks *blocks, uint32_t chunk);
 bool hri_blocks_claim(struct hri_blocks *blocks, uint32_t block, uint64_t *state);
 void hri_blocks_purged(struct hri_blocks *blocks, uint32_t block);
 void hri_blocks_unpurged(struct hri_blocks *blocks, uint32_t block);
+
+/* Lowers *block to the next one of which no chunk is taken and some are warm, looking at no more than *looks blocks,
+ * which it counts down. False: there is none down to block 0, or within the looks. A look, no claim. */
+bool hri_blocks_find_free(const struct hri_blocks *blocks, uint32_t *block, int *looks);
 
 /* Takes one particular chunk if it is free and warm. */
 bool hri_blocks_take_this(struct hri_blocks *blocks, uint32_t chunk);

@@ -16,6 +16,8 @@ struct hri_os {
     void (*release)(void *at, size_t bytes);
     /* Wishes for huge pages, or for none. Advice: what it answers does not matter. */
     void (*advise_huge)(void *at, size_t bytes, bool huge);
+    /* The kernel's policies for huge pages: HRI_OS_2M_ALWAYS and the like, or-ed. */
+    unsigned (*huge_modes)(void);
     /* Sleeps while *word holds `seen`, for up to `milliseconds` (-1: no bound). May return early. */
     void (*wait)(uint32_t *word, uint32_t seen, int milliseconds);
     /* Wakes all that wait on the word. */
@@ -25,6 +27,12 @@ struct hri_os {
     /* Milliseconds on a clock that never goes back; coarse. */
     uint64_t (*milliseconds)(void);
 };
+
+/* Who gets huge pages, by size: everybody, or who asks by madvise; neither: nobody. */
+#define HRI_OS_2M_ALWAYS   1u
+#define HRI_OS_2M_MADVISE  2u
+#define HRI_OS_64K_ALWAYS  4u
+#define HRI_OS_64K_MADVISE 8u
 
 extern struct hri_os hri_os;
 

@@ -3,8 +3,10 @@
 #include "os.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <limits.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -34,9 +36,17 @@ static int linux_commit(void *at, size_t bytes)
     return mprotect(at, bytes, PROT_READ | PROT_WRITE) == 0 ? 0 : -errno;
 }
 
+/* The kernel refuses locked memory (mlock, mlockall) unless it is asked by another name, since Linux 5.18; what is touched
+ * again is locked again. */
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
+
 static int linux_purge(void *at, size_t bytes)
 {
-    return madvise(at, bytes, MADV_DONTNEED) == 0 ? 0 : -errno;
+    if (madvise(at, bytes, MADV_DONTNEED) == 0)
+        return 0;
+    return errno == EINVAL && madvise(at, bytes, MADV_DONTNEED_LOCKED) == 0 ? 0 : -errno;
 }
 
 static void linux_release(void *at, size_t bytes)
@@ -47,6 +57,50 @@ static void linux_release(void *at, size_t bytes)
 static void linux_advise_huge(void *at, size_t bytes, bool huge)
 {
     madvise(at, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+/* The word in brackets in one of the kernel's files on huge pages. */
+static void read_policy(const char *path, char policy[16])
+{
+    char text[128], *from, *end;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+
+    policy[0] = '\0';
+    if (fd >= 0)
+        close(fd);
+    if (length <= 0)
+        return;
+    text[length] = '\0';
+    from = strchr(text, '[');
+    end = from != NULL ? strchr(from, ']') : NULL;
+    if (end == NULL || end - from > 15)
+        return;
+    memcpy(policy, from + 1, (size_t)(end - from - 1));
+    policy[end - from - 1] = '\0';
+}
+
+static unsigned linux_huge_modes(void)
+{
+    static const char all[] = "/sys/kernel/mm/transparent_hugepage/enabled";
+    static const char *const of_size[] = {
+        "/sys/kernel/mm/transparent_hugepage/hugepages-2048kB/enabled",
+        "/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled",
+    };
+    unsigned modes = 0;
+    char policy[16];
+
+    for (unsigned i = 0; i < 2; i++) {
+        read_policy(of_size[i], policy);
+        /* Kernels before 6.8 know one size and one file. */
+        if (strcmp(policy, "inherit") == 0 || (policy[0] == '\0' && i == 0))
+            read_policy(all, policy);
+        if (strcmp(policy, "always") == 0)
+            modes |= HRI_OS_2M_ALWAYS << 2 * i;
+        else if (strcmp(policy, "madvise") == 0)
+            modes |= HRI_OS_2M_MADVISE << 2 * i;
+    }
+    return modes;
 }
 
 static void linux_wait(uint32_t *word, uint32_t seen, int milliseconds)
@@ -82,6 +136,7 @@ struct hri_os hri_os = {
     .purge = linux_purge,
     .release = linux_release,
     .advise_huge = linux_advise_huge,
+    .huge_modes = linux_huge_modes,
     .wait = linux_wait,
     .wake = linux_wake,
     .memory = linux_memory,

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Chunks and runs: take, put, charge, purge. Layer 3.
- *
- * The hard limit is exact: a chunk that is not warm is charged to `committed` by a compare-and-swap that never passes
- * the limit, before it becomes warm; whoever then finds no such chunk refunds. A purge refunds after the memory is
- * gone. So `committed` is at no time below what is warm, and at no time above the limit. A request that does not fit
- * charges nothing, so a large one starves no small one. */
+/* Chunks and runs: take and put; figures. Layer 3. */
 #include "provider.h"
 
+#include "commit.h"
+#include "limit.h"
 #include "os.h"
+#include "retention.h"
 #include "thread.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* How long a request that finds no memory may try again while some is reclaimed. */
-enum { ROOM_MS = 100 };
+enum {
+    ROOM_MS =
+        100, /* how long a request that finds no memory may try again while some is reclaimed */
+    LOOK_EVERY = 16, /* puts of one thread between two looks at the clock; a power of two */
+};
 
 /* ---- small things ---- */
 
@@ -50,158 +51,16 @@ static inline bool is_alone(uint32_t me)
     return HRI_LIKELY(me < HRI_PROVIDER_SHARDS);
 }
 
-static inline void count(uint64_t *counter, uint64_t n, bool alone)
+/* What the counter was before. */
+static inline uint64_t count(uint64_t *counter, uint64_t n, bool alone)
 {
-    if (HRI_LIKELY(alone))
-        hri_counter_add(counter, n);
-    else
-        hri_fetch_add_relaxed(counter, n); /* relaxed: a figure */
-}
+    uint64_t before;
 
-/* ---- limit ---- */
-
-static bool charge(harena_provider *p, uint64_t chunks)
-{
-    uint64_t bytes = chunks * HRI_CHUNK, seen = hri_load_relaxed(&p->committed), limit;
-
-    if (chunks == 0)
-        return true; /* warm memory serves also when the limit has been lowered below it */
-    do {
-        limit = hri_load_relaxed(&p->limit);
-        if (limit != 0 && (bytes > limit || seen > limit - bytes))
-            return false;
-    } while (
-        !hri_cas_relaxed(&p->committed, &seen, seen + bytes)); /* relaxed: only the sum counts */
-    return true;
-}
-
-/* `peak` is raised when `committed` falls, to what it was until then, and when somebody asks: not at each charge. */
-static void refund(harena_provider *p, uint64_t chunks)
-{
-    /* Relaxed: as charge. */
-    hri_raise_to(&p->peak, hri_fetch_sub_relaxed(&p->committed, chunks * HRI_CHUNK));
-}
-
-/* Chunks that may be charged now. */
-static uint64_t budget_of(const harena_provider *p)
-{
-    uint64_t limit = hri_load_relaxed(&p->limit), committed = hri_load_relaxed(&p->committed);
-
-    if (limit == 0)
-        return UINT64_MAX;
-    return limit > committed ? (limit - committed) / HRI_CHUNK : 0;
-}
-
-bool hri_provider_has_room(const harena_provider *p, uint64_t bytes)
-{
-    return bytes / HRI_CHUNK <= budget_of(p);
-}
-
-/* Anything but success: counted, told, ENOMEM. */
-static HRI_COLD uint32_t refuse(harena_provider *p, enum harena_event_kind kind, int error,
-                                size_t bytes, const char *name)
-{
-    static const char *const text[] = {
-        [HARENA_EVENT_LIMIT] = "hard limit reached: memory refused",
-        [HARENA_EVENT_REGION_EXHAUSTED] = "no addresses left in the region",
-        [HARENA_EVENT_OS_ERROR] = "the operating system or the page source refused memory",
-    };
-
-    hri_fetch_add_relaxed(&p->failures, 1); /* relaxed: a figure */
-    hri_provider_event(p, kind, error, bytes, name, text[kind]);
-    errno = ENOMEM;
-    return HRI_NO_CHUNK;
-}
-
-/* ---- commit and purge ---- */
-
-/* Makes the blocks of a run usable. Another thread may do the same at the same time: that is idempotent. */
-static int commit_blocks(harena_provider *p, uint32_t chunk, uint32_t length)
-{
-    uint32_t last = (chunk + length - 1) / HRI_BLOCK_CHUNKS;
-
-    for (uint32_t i = chunk / HRI_BLOCK_CHUNKS; i <= last; i++) {
-        struct hri_block *block = &p->blocks.table[i];
-        char *at = p->region + (size_t)i * HRI_BLOCK;
-        int error;
-
-        if (hri_load_acquire(&block->committed) !=
-            0) /* PAIR commit-1: set below, after the commit */
-            continue;
-        error = p->source.commit != NULL ? p->source.commit(p->source.ctx, at, HRI_BLOCK) : 0;
-        if (error != 0)
-            return error;
-        if (!p->own_source && p->huge_pages != HARENA_HUGE_AUTO)
-            hri_os.advise_huge(at, HRI_BLOCK, p->huge_pages == HARENA_HUGE_ON);
-        hri_store_release(&block->committed, 1); /* PAIR commit-1 */
-    }
-    return 0;
-}
-
-/* Gives the memory of one claimed block back. */
-static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
-{
-    uint64_t chunks = (uint64_t)__builtin_popcountll(state >> 32);
-
-    if (p->source.purge == NULL ||
-        p->source.purge(p->source.ctx, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK) != 0) {
-        hri_blocks_unpurged(&p->blocks, block);
-        return false;
-    }
-    if (p->source.zeroed)
-        for (uint32_t i = 0; i < HRI_BLOCK_CHUNKS; i++)
-            p->blocks.table[block].extents[i].dirty = 0;
-    hri_blocks_purged(&p->blocks, block);
-    refund(p, chunks);
-    hri_fetch_add_relaxed(&p->purges, chunks); /* relaxed: a figure */
-    return true;
-}
-
-/* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm, but none that
- * would leave less than `least`. */
-static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least)
-{
-    uint64_t taken, free_warm, state, done = 0;
-
-    hri_blocks_count(&p->blocks, &taken, &free_warm);
-    for (uint32_t block = hri_load_relaxed(&p->blocks.used); block-- > 0;) {
-        uint64_t warm;
-
-        if ((free_warm - done) * HRI_CHUNK <= hri_max(keep, least))
-            break;
-        if (!hri_blocks_claim(&p->blocks, block, &state))
-            continue;
-        warm = (uint64_t)__builtin_popcountll(state >> 32);
-        if ((free_warm - done - hri_min(warm, free_warm - done)) * HRI_CHUNK < least) {
-            hri_blocks_unpurged(&p->blocks, block); /* this one would be too much */
-            continue;
-        }
-        if (!purge_claimed(p, block, state))
-            break;
-        done += hri_min(warm, free_warm - done);
-    }
-    return done * HRI_CHUNK;
-}
-
-/* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. */
-static void purge_chunks(harena_provider *p, uint64_t chunks)
-{
-    uint32_t end = hri_load_relaxed(&p->blocks.used) * HRI_BLOCK_CHUNKS;
-
-    for (uint32_t chunk = 0; chunk < end && chunks != 0 && p->source.purge != NULL; chunk++) {
-        if (!hri_blocks_take_this(&p->blocks, chunk))
-            continue;
-        if (p->source.purge(p->source.ctx, hri_chunk_address(p, chunk), HRI_CHUNK) != 0) {
-            hri_blocks_put(&p->blocks, chunk);
-            return;
-        }
-        if (p->source.zeroed)
-            hri_provider_extent(p, chunk)->dirty = 0;
-        hri_blocks_put_cold(&p->blocks, chunk);
-        refund(p, 1);
-        hri_fetch_add_relaxed(&p->purges, 1); /* relaxed: a figure */
-        chunks--;
-    }
+    if (HRI_UNLIKELY(!alone))
+        return hri_fetch_add_relaxed(counter, n); /* relaxed: a figure */
+    before = hri_load_relaxed(counter);
+    hri_store_relaxed(counter, before + n);
+    return before;
 }
 
 /* ---- take ---- */
@@ -244,24 +103,24 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
         enum harena_event_kind kind = HARENA_EVENT_LIMIT;
 
         seen = reclaims(p);
-        if (charge(p, 1)) {
+        if (hri_limit_charge(p, 1)) {
             chunk = hri_blocks_take_cold(&p->blocks, home);
             if (chunk != HRI_NO_CHUNK)
                 break;
-            refund(p, 1);
+            hri_limit_refund(p, 1);
             kind = HARENA_EVENT_REGION_EXHAUSTED;
         }
         chunk = hri_blocks_take_warm(&p->blocks, home, me);
         if (chunk != HRI_NO_CHUNK)
             return chunk;
         if (is_late(&began) || !reclaim(p, seen))
-            return refuse(p, kind, ENOMEM, HRI_CHUNK, name);
+            return hri_limit_refuse(p, kind, ENOMEM, HRI_CHUNK, name);
     }
-    error = commit_blocks(p, chunk, 1);
+    error = hri_commit(p, chunk, 1);
     if (error != 0) {
         hri_blocks_put_cold(&p->blocks, chunk);
-        refund(p, 1);
-        return refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
+        hri_limit_refund(p, 1);
+        return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
     }
     return chunk;
 }
@@ -269,11 +128,11 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
 /* A run whose chunks are taken and charged: commit, or undo all. */
 static int commit_run(harena_provider *p, uint32_t chunk, uint32_t length, uint64_t cold)
 {
-    int error = commit_blocks(p, chunk, length);
+    int error = hri_commit(p, chunk, length);
 
     if (error != 0) {
         hri_blocks_untake(&p->blocks, chunk, length);
-        refund(p, cold);
+        hri_limit_refund(p, cold);
         return error;
     }
     hri_blocks_warm(&p->blocks, chunk, length);
@@ -290,27 +149,26 @@ static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
         uint64_t cold = 0, limit;
         uint32_t seen = reclaims(p), chunk;
 
-        chunk = hri_blocks_take_run(&p->blocks, length, budget_of(p), &cold, &over_budget);
+        chunk = hri_blocks_take_run(&p->blocks, length, hri_limit_budget(p), &cold, &over_budget);
         if (chunk != HRI_NO_CHUNK) {
-            if (charge(p, cold)) {
+            if (hri_limit_charge(p, cold)) {
                 int error = commit_run(p, chunk, length, cold);
 
-                return error == 0 ? chunk : refuse(p, HARENA_EVENT_OS_ERROR, -error, bytes, name);
+                return error == 0 ? chunk
+                                  : hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, bytes, name);
             }
             hri_blocks_untake(&p->blocks, chunk, length);
             over_budget = true;
         }
         limit = hri_load_relaxed(&p->limit);
         if (last || (over_budget && limit != 0 && bytes > limit))
-            return refuse(p, over_budget ? HARENA_EVENT_LIMIT : HARENA_EVENT_REGION_EXHAUSTED,
-                          ENOMEM, bytes, name);
-        if (over_budget) {
-            purge_blocks(p, 0, 0);
-            if (budget_of(p) < length)
-                purge_chunks(p, length);
-        }
-        last = is_late(&began) ||
-               (!(over_budget && budget_of(p) >= length) && !reclaim(p, seen)); /* one more look */
+            return hri_limit_refuse(
+                p, over_budget ? HARENA_EVENT_LIMIT : HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, bytes,
+                name);
+        if (over_budget)
+            hri_retention_make_room(p, length);
+        last = is_late(&began) || (!(over_budget && hri_limit_budget(p) >= length) &&
+                                   !reclaim(p, seen)); /* one more look */
     }
 }
 
@@ -389,8 +247,8 @@ static inline void put(harena_provider *p, uint32_t chunk, uint32_t length)
 {
     uint32_t me;
     struct hri_provider_shard *shard = shard_of_thread(p, &me);
+    uint64_t puts = count(&shard->puts, length, is_alone(me));
 
-    count(&shard->puts, length, is_alone(me));
     if (HRI_LIKELY(length == 1)) {
         if (hri_load_relaxed(&shard->home.chunk) != chunk)
             hri_store_relaxed(&shard->home.chunk, chunk); /* relaxed: a hint */
@@ -399,6 +257,11 @@ static inline void put(harena_provider *p, uint32_t chunk, uint32_t length)
         spread_dirt(p, chunk, length);
         hri_blocks_untake(&p->blocks, chunk, length);
     }
+    if (HRI_UNLIKELY((puts & (LOOK_EVERY - 1)) < length))
+        hri_retention_look(p);
+    hri_retention_poll(p);
+    if (HRI_UNLIKELY(hri_load_relaxed(&p->above_soft) != 0)) /* relaxed: a hint */
+        hri_retention_put_above_soft(p, chunk, length);
 }
 
 void hri_run_put(harena_provider *p, uint32_t chunk)
@@ -464,34 +327,9 @@ void hri_provider_prefer(harena_provider *p, uint32_t chunk)
     hri_store_relaxed(&shard->home.chunk, chunk); /* relaxed: a hint */
 }
 
-/* ---- limits and trim ---- */
-
 bool harena_provider_owns(const harena_provider *p, const void *any)
 {
     return p != NULL && (uintptr_t)any - (uintptr_t)p->region < p->region_size;
-}
-
-int harena_provider_set_limit(harena_provider *provider, size_t limit)
-{
-    harena_provider *p = hri_provider_or_default(provider);
-
-    if (p == NULL)
-        return -ENOMEM;
-    hri_store_relaxed(&p->limit, (uint64_t)limit); /* relaxed: each charge reads it anew */
-    return 0;
-}
-
-size_t harena_provider_trim(harena_provider *provider, size_t keep)
-{
-    harena_provider *p = hri_provider_or_default(provider);
-    int saved = errno;
-    size_t bytes;
-
-    if (p == NULL)
-        return 0;
-    bytes = purge_blocks(p, keep, p->ballast);
-    errno = saved;
-    return bytes;
 }
 
 /* ---- statistics ---- */

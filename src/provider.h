@@ -28,8 +28,11 @@ struct harena_provider {
     harena_page_source source;
     bool own_source; /* the application's; else the OS is */
     enum harena_huge_pages huge_pages;
+    uint32_t advice_small, advice_huge; /* what to advise for blocks of small and of huge pages */
     size_t ballast;
-    size_t deferred_limit; /* 0: none */
+    size_t soft_limit;       /* bytes; 0: none */
+    uint32_t retain_percent; /* or HARENA_RETAIN_ALL */
+    size_t deferred_limit;   /* 0: none */
     const struct rcu_flavor_struct *rcu;
     harena_event_fn on_event;
     void *event_ctx;
@@ -53,6 +56,16 @@ struct harena_provider {
         harena_provider *provider,
         uint32_t seen); /* layer 4's way to get deferred memory back; NULL: nothing deferred */
 
+    void (*drop_idle)(harena_provider *provider); /* layer 7's way to empty all pools; NULL: none */
+
+    /* What goes back to the OS by and by; all atomic. Read by every put, written once a second. */
+    uint32_t due HRI_ALIGNED; /* blocks to give back */
+    uint32_t due_any;         /* of them, whether or not they were touched lately */
+    uint32_t hand;            /* blocks below this one are to be looked at yet */
+    uint32_t above_soft;      /* 1: more than soft_limit is committed */
+    uint64_t next_tick;       /* milliseconds */
+    uint64_t recent_peak;     /* bytes in use, decaying */
+
     struct hri_slab slab HRI_ALIGNED;
     struct hri_provider_shard shards[HRI_PROVIDER_SHARDS];
 };
@@ -75,6 +88,9 @@ uint32_t hri_run_get(harena_provider *provider, uint32_t length, const char *nam
 
 /* This thread looks for its next chunk there first. A hint. */
 void hri_provider_prefer(harena_provider *provider, uint32_t chunk);
+
+/* Values of advice. */
+enum { HRI_ADVISE_NOTHING, HRI_ADVISE_FOR, HRI_ADVISE_AGAINST };
 
 /* Whether the hard limit leaves room for `bytes` more: a guess. */
 bool hri_provider_has_room(const harena_provider *provider, uint64_t bytes);

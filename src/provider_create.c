@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How a provider comes and goes: options, region, tables, ballast; the default one. Layer 3. */
+#include "commit.h"
 #include "os.h"
 #include "provider.h"
+#include "retention.h"
 
 #include <errno.h>
 #include <string.h>
@@ -10,8 +12,10 @@
 
 enum {
     SLAB_SHARE = 64,
-    SLAB_LEAST = 16 << 20
-}; /* the slab's addresses: a 64th of the region's, and at least so many */
+    SLAB_LEAST = 16 << 20, /* the slab's addresses: a 64th of the region's, and at least so many */
+    DEFAULT_RETAIN = 100,  /* percent */
+    MOST_RETAIN = 1000000,
+};
 
 static harena_provider *default_provider; /* atomic; made once by CAS, never behind a lock */
 
@@ -147,6 +151,21 @@ static bool take_ballast(harena_provider *p)
     return complete;
 }
 
+/* What lies above a million percent is as good as that. */
+static uint32_t retain_percent_of(const harena_provider_options *o)
+{
+    switch (o->retain_percent) {
+    case 0:
+        return DEFAULT_RETAIN;
+    case HARENA_RETAIN_NONE:
+        return 0;
+    case HARENA_RETAIN_ALL:
+        return HARENA_RETAIN_ALL;
+    default:
+        return (uint32_t)hri_min(o->retain_percent, MOST_RETAIN);
+    }
+}
+
 harena_provider *harena_provider_create(const harena_provider_options *options)
 {
     static const harena_provider_options defaults = HARENA_PROVIDER_OPTIONS_INIT;
@@ -173,7 +192,11 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
     p->source = *source;
     p->own_source = o->page_source != NULL;
     p->huge_pages = o->huge_pages;
+    hri_commit_init(p);
     p->limit = o->limit;
+    p->soft_limit = o->soft_limit;
+    p->retain_percent = retain_percent_of(o);
+    p->next_tick = hri_os.milliseconds() + HRI_TICK_MS;
     p->ballast = hri_round_up(o->ballast, HRI_CHUNK);
     p->deferred_limit = o->deferred_limit;
     p->rcu = o->rcu;

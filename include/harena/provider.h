@@ -4,13 +4,13 @@
  *
  * Which calls on one provider may run at the same time, in different threads:
  *
- *                      get, put, owns,   set_limit   trim   barrier   destroy
+ *                      get, put, owns,   set_limit   trim, tick   barrier   destroy
  *                      stats, arenas
- *   get, put, ...      yes               yes         yes    yes       X
- *   set_limit          yes               yes         yes    yes       X
- *   trim               yes               yes         yes    yes       X
- *   barrier            yes               yes         yes    yes       X
- *   destroy            X                 X           X      X         X
+ *   get, put, ...      yes               yes         yes          yes       X
+ *   set_limit          yes               yes         yes          yes       X
+ *   trim, tick         yes               yes         yes          yes       X
+ *   barrier            yes               yes         yes          yes       X
+ *   destroy            X                 X           X            X         X
  *
  *   X: the caller sees to it that they do not.
  */
@@ -87,10 +87,10 @@ typedef struct harena_provider_options {
     const char *name;  /* copied, up to 31 bytes */
     size_t reserve;    /* bytes of addresses; default max(64 GiB, 8 x RAM), halved until granted */
     size_t limit;      /* hard limit of committed bytes; default none */
-    size_t soft_limit; /* no effect in this version */
-    size_t ballast;    /* bytes committed and touched at create; trim keeps them */
-    uint32_t retain_percent; /* no effect in this version: free memory stays warm until trim */
-    enum harena_huge_pages huge_pages; /* ON, OFF: asks the kernel so; AUTO: as the kernel is set */
+    size_t soft_limit; /* above it free memory goes back, pools are emptied; default none */
+    size_t ballast;    /* bytes committed and touched at create, kept */
+    uint32_t retain_percent; /* free memory kept, percent of the recent peak in use; default 100 */
+    enum harena_huge_pages huge_pages; /* AUTO: where whole blocks will be used */
     size_t deferred_limit;             /* bytes that RCU may hold back; default none */
     const struct rcu_flavor_struct
         *rcu; /* for its arenas unless they say otherwise; default urcu-bp */
@@ -182,6 +182,16 @@ HARENA_API int harena_provider_set_limit(harena_provider *provider, size_t limit
  * Fails: returns the bytes given back, 0 if none.
  * Cost: O(blocks), one system call per block given back. */
 HARENA_API size_t harena_provider_trim(harena_provider *provider, size_t keep);
+
+/* Housekeeping, once a second: half of the free blocks that nobody has touched for a second go back to the OS, and what is
+ * free above retain_percent of the recent peak in use (which loses a quarter of the difference a second), but never the
+ * ballast. For event loops: call it again after as many milliseconds as it says. Earlier calls only finish what is
+ * under way. Without any such call operations that give memory back do the same by and by, one block each.
+ * NULL provider: the default one. HARENA_RETAIN_ALL: nothing goes back.
+ * Thread: any, any time; stops nobody.
+ * Fails: never. Returns milliseconds until it is wanted again; -1: not until there is activity.
+ * Cost: O(blocks with free memory), one system call per block given back. */
+HARENA_API int harena_provider_tick(harena_provider *provider);
 
 /* Waits until all that was retired before the call is reclaimed, its cleanups have run, its
  * memory is back. Waits for all flavours that the provider's arenas have used. From an online

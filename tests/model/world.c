@@ -94,6 +94,11 @@ static void release(void *at, size_t bytes)
     (void)at, (void)bytes;
 }
 
+static unsigned no_huge_modes(void)
+{
+    return 0;
+}
+
 static void advise_huge(void *at, size_t bytes, bool huge)
 {
     (void)at, (void)bytes, (void)huge;
@@ -141,6 +146,7 @@ void world_create(uint32_t blocks, uint32_t limit)
         .purge = purge,
         .release = release,
         .advise_huge = advise_huge,
+        .huge_modes = no_huge_modes,
         .wait = explore_wait,
         .wake = explore_wake,
         .memory = memory,

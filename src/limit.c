@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hard and the soft limit of a provider. Layer 3.
+ *
+ * The hard limit is exact: a chunk that is not warm is charged to `committed` by a compare-and-swap that never passes
+ * the limit, before it becomes warm; whoever then finds no such chunk refunds. A purge refunds after the memory is
+ * gone. So `committed` is at no time below what is warm, and at no time above the limit. A request that does not fit
+ * charges nothing, so a large one starves no small one.
+ *
+ * The soft limit refuses nobody. A charge that passes it says so once, has the idle arenas of all pools dropped, and asks
+ * for free blocks to be given back; until use has fallen below it again, each block goes back as it becomes free. */
+#include "limit.h"
+#include "retention.h"
+
+#include <errno.h>
+
+static HRI_COLD void pass_soft_limit(harena_provider *p, uint64_t committed)
+{
+    void (*drop_idle)(harena_provider *) =
+        hri_load_acquire(&p->drop_idle); /* PAIR domain-1: set like reclaim */
+    uint32_t above = 0;
+
+    if (!hri_cas_relaxed(&p->above_soft, &above, 1)) /* relaxed: only one of many is to say so */
+        return;
+    hri_provider_event(p, HARENA_EVENT_SOFT_LIMIT, 0, committed, NULL,
+                       "more is committed than soft_limit");
+    if (drop_idle != NULL)
+        drop_idle(p);
+    hri_retention_press(p, committed - p->soft_limit);
+}
+
+bool hri_limit_charge(harena_provider *p, uint64_t chunks)
+{
+    uint64_t bytes = chunks * HRI_CHUNK, seen = hri_load_relaxed(&p->committed), limit;
+
+    if (chunks == 0)
+        return true; /* warm memory serves also when the limit has been lowered below it */
+    do {
+        limit = hri_load_relaxed(&p->limit);
+        if (limit != 0 && (bytes > limit || seen > limit - bytes))
+            return false;
+    } while (
+        !hri_cas_relaxed(&p->committed, &seen, seen + bytes)); /* relaxed: only the sum counts */
+    if (HRI_UNLIKELY(p->soft_limit != 0 && seen + bytes > p->soft_limit))
+        pass_soft_limit(p, seen + bytes);
+    return true;
+}
+
+/* `peak` is raised when `committed` falls, to what it was until then, and when somebody asks: not at each charge. */
+void hri_limit_refund(harena_provider *p, uint64_t chunks)
+{
+    uint64_t before = hri_fetch_sub_relaxed(&p->committed, chunks * HRI_CHUNK); /* as charge */
+
+    hri_raise_to(&p->peak, before);
+    if (p->soft_limit != 0 && before - chunks * HRI_CHUNK <= p->soft_limit)
+        hri_store_relaxed(&p->above_soft, 0); /* relaxed: a race costs one event or one block */
+}
+
+uint64_t hri_limit_budget(const harena_provider *p)
+{
+    uint64_t limit = hri_load_relaxed(&p->limit), committed = hri_load_relaxed(&p->committed);
+
+    if (limit == 0)
+        return UINT64_MAX;
+    return limit > committed ? (limit - committed) / HRI_CHUNK : 0;
+}
+
+uint64_t hri_limit_above_soft(const harena_provider *p)
+{
+    uint64_t committed = hri_load_relaxed(&p->committed);
+
+    return p->soft_limit != 0 && committed > p->soft_limit ? committed - p->soft_limit : 0;
+}
+
+bool hri_provider_has_room(const harena_provider *p, uint64_t bytes)
+{
+    return bytes / HRI_CHUNK <= hri_limit_budget(p);
+}
+
+HRI_COLD uint32_t hri_limit_refuse(harena_provider *p, enum harena_event_kind kind, int error,
+                                   size_t bytes, const char *name)
+{
+    static const char *const text[] = {
+        [HARENA_EVENT_LIMIT] = "hard limit reached: memory refused",
+        [HARENA_EVENT_REGION_EXHAUSTED] = "no addresses left in the region",
+        [HARENA_EVENT_OS_ERROR] = "the operating system or the page source refused memory",
+    };
+
+    hri_fetch_add_relaxed(&p->failures, 1); /* relaxed: a figure */
+    hri_provider_event(p, kind, error, bytes, name, text[kind]);
+    errno = ENOMEM;
+    return HRI_NO_CHUNK;
+}
+
+int harena_provider_set_limit(harena_provider *provider, size_t limit)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+
+    if (p == NULL)
+        return -ENOMEM;
+    hri_store_relaxed(&p->limit, (uint64_t)limit); /* relaxed: each charge reads it anew */
+    return 0;
+}

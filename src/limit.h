@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The hard and the soft limit of a provider: charge, refund, refuse. Layer 3. */
+#ifndef HRI_LIMIT_H
+#define HRI_LIMIT_H
+#include "provider.h"
+
+/* Counts `chunks` that are about to become warm. False: the hard limit is against it; nothing is counted. May raise the
+ * soft limit's event. */
+bool hri_limit_charge(harena_provider *provider, uint64_t chunks);
+
+/* Counts them off again: they hold no memory any more. */
+void hri_limit_refund(harena_provider *provider, uint64_t chunks);
+
+/* Chunks that may be charged now: a guess. */
+uint64_t hri_limit_budget(const harena_provider *provider);
+
+/* Bytes committed beyond the soft limit; 0: none. */
+uint64_t hri_limit_above_soft(const harena_provider *provider);
+
+/* Anything but success: counted, told, errno ENOMEM. Returns HRI_NO_CHUNK. */
+uint32_t hri_limit_refuse(harena_provider *provider, enum harena_event_kind kind, int error,
+                          size_t bytes, const char *name);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What of the free memory stays warm, and what goes back to the OS when. Layer 3.
+ *
+ * Memory goes back by whole free blocks: a chunk inside a huge page frees nothing, and makes the next touch dearer.
+ *
+ * Once a second, by harena_provider_tick or by whoever comes by on a slow path, a look at the free blocks says how many
+ * are due: half of those that nobody has touched since the last look, and what lies above `retain_percent` of the recent
+ * peak in use, never below the ballast. They go back at once in harena_provider_tick, else one at each operation that
+ * passes by, so that no request waits for more than one.
+ *
+ * Whether a block was touched is told by its `settler`: the look turns it to SEEN, the next one to IDLE; who takes a chunk
+ * there settles, or clears it. All of this is hints: a race makes a block go earlier or later, no more. */
+#include "retention.h"
+#include "commit.h"
+#include "limit.h"
+#include "os.h"
+
+#include <errno.h>
+
+enum {
+    PEAK_DECAY = 4,  /* at each tick the recent peak loses a quarter of what it is above the use */
+    STEP_LOOKS = 64, /* blocks that one step looks at */
+};
+
+/* ---- purge ---- */
+
+/* Gives the memory of one claimed block back. */
+static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
+{
+    uint64_t chunks = (uint64_t)__builtin_popcountll(state >> 32);
+    struct hri_block *at = &p->blocks.table[block];
+
+    if (p->source.purge == NULL ||
+        p->source.purge(p->source.ctx, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK) != 0) {
+        hri_blocks_unpurged(&p->blocks, block);
+        return false;
+    }
+    if (p->source.zeroed)
+        for (uint32_t i = 0; i < HRI_BLOCK_CHUNKS; i++)
+            at->extents[i].dirty = 0;
+    /* Relaxed: hints, and whoever takes a chunk of the block next has acquired its state. */
+    if (hri_load_relaxed(&at->committed) == HRI_COMMIT_SETTLED)
+        hri_store_relaxed(&at->committed, HRI_COMMIT_USABLE);
+    hri_store_relaxed(&at->settler, HRI_SETTLER_NONE);
+    hri_blocks_purged(&p->blocks, block);
+    hri_limit_refund(p, chunks);
+    hri_fetch_add_relaxed(&p->purges, chunks); /* relaxed: a figure */
+    return true;
+}
+
+/* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm, but none that
+ * would leave less than `least`. */
+static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least)
+{
+    uint64_t taken, free_warm, state, done = 0;
+
+    hri_blocks_count(&p->blocks, &taken, &free_warm);
+    for (uint32_t block = hri_load_relaxed(&p->blocks.used); block-- > 0;) {
+        uint64_t warm;
+
+        if ((free_warm - done) * HRI_CHUNK <= hri_max(keep, least))
+            break;
+        if (!hri_blocks_claim(&p->blocks, block, &state))
+            continue;
+        warm = (uint64_t)__builtin_popcountll(state >> 32);
+        if ((free_warm - done - hri_min(warm, free_warm - done)) * HRI_CHUNK < least) {
+            hri_blocks_unpurged(&p->blocks, block); /* this one would be too much */
+            continue;
+        }
+        if (!purge_claimed(p, block, state))
+            break;
+        done += hri_min(warm, free_warm - done);
+    }
+    return done * HRI_CHUNK;
+}
+
+/* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. */
+static void purge_chunks(harena_provider *p, uint64_t chunks)
+{
+    uint32_t end = hri_load_relaxed(&p->blocks.used) * HRI_BLOCK_CHUNKS;
+
+    for (uint32_t chunk = 0; chunk < end && chunks != 0 && p->source.purge != NULL; chunk++) {
+        if (!hri_blocks_take_this(&p->blocks, chunk))
+            continue;
+        if (p->source.purge(p->source.ctx, hri_chunk_address(p, chunk), HRI_CHUNK) != 0) {
+            hri_blocks_put(&p->blocks, chunk);
+            return;
+        }
+        if (p->source.zeroed)
+            hri_provider_extent(p, chunk)->dirty = 0;
+        hri_blocks_put_cold(&p->blocks, chunk);
+        hri_limit_refund(p, 1);
+        hri_fetch_add_relaxed(&p->purges, 1); /* relaxed: a figure */
+        chunks--;
+    }
+}
+
+void hri_retention_make_room(harena_provider *p, uint32_t length)
+{
+    purge_blocks(p, 0, 0);
+    if (hri_limit_budget(p) < length)
+        purge_chunks(p, length);
+}
+
+/* ---- one block at a time ---- */
+
+/* `blocks` are due, `any` of them whether or not they were touched lately. */
+static void make_due(harena_provider *p, uint32_t blocks, uint32_t any)
+{
+    hri_store_relaxed(&p->hand, hri_load_relaxed(&p->blocks.used)); /* relaxed: hints */
+    hri_store_relaxed(&p->due_any, any);
+    hri_store_relaxed(&p->due, blocks);
+}
+
+static void count_down(uint32_t *word)
+{
+    uint32_t seen = hri_load_relaxed(word);
+
+    while (seen != 0 && !hri_cas_relaxed(word, &seen, seen - 1)) /* relaxed: a hint */
+        continue;
+}
+
+static bool is_due(harena_provider *p, uint32_t block)
+{
+    return hri_load_relaxed(&p->due_any) != 0 ||
+           hri_load_relaxed(&p->blocks.table[block].settler) == HRI_SETTLER_IDLE;
+}
+
+void hri_retention_step(harena_provider *p)
+{
+    uint32_t hand = hri_load_relaxed(&p->hand), before = hand; /* relaxed all over: hints */
+    int looks = STEP_LOOKS, saved = errno;
+    uint64_t state;
+
+    while (hri_blocks_find_free(&p->blocks, &hand, &looks)) {
+        if (!is_due(p, hand) || !hri_blocks_claim(&p->blocks, hand, &state))
+            continue;
+        if (purge_claimed(p, hand, state)) {
+            count_down(&p->due);
+            count_down(&p->due_any);
+        } else {
+            hri_store_relaxed(&p->due, 0); /* the OS or the page source refuses */
+        }
+        break;
+    }
+    if (hand == 0)
+        hri_store_relaxed(&p->due, 0); /* once around: what was due is in use again */
+    else
+        hri_cas_relaxed(&p->hand, &before, hand);
+    errno = saved;
+}
+
+void hri_retention_press(harena_provider *p, uint64_t bytes)
+{
+    uint32_t blocks = (uint32_t)hri_min((bytes + HRI_BLOCK - 1) / HRI_BLOCK, UINT32_MAX);
+
+    make_due(p, blocks, blocks);
+}
+
+void hri_retention_put_above_soft(harena_provider *p, uint32_t chunk, uint32_t length)
+{
+    uint32_t block = chunk / HRI_BLOCK_CHUNKS, last = (chunk + length - 1) / HRI_BLOCK_CHUNKS;
+    int saved = errno;
+    uint64_t state;
+
+    if (last > block) { /* one here, the others by and by */
+        hri_retention_press(p, hri_limit_above_soft(p));
+    } else if (hri_limit_above_soft(p) != 0 && hri_blocks_claim(&p->blocks, block, &state)) {
+        purge_claimed(p, block, state);
+    }
+    errno = saved;
+}
+
+/* ---- once a second ---- */
+
+/* What a look finds. */
+struct sight {
+    uint64_t free;        /* bytes in blocks that are free */
+    uint64_t idle;        /* of them, in blocks that nobody has touched since the last look */
+    uint32_t idle_blocks; /* and how many those are */
+};
+
+static struct sight look_at_blocks(harena_provider *p)
+{
+    uint32_t block = hri_load_relaxed(&p->blocks.used);
+    struct sight sight = {0, 0, 0};
+    int looks = INT32_MAX;
+
+    while (hri_blocks_find_free(&p->blocks, &block, &looks)) {
+        struct hri_block *at = &p->blocks.table[block];
+        /* Relaxed: a figure, and hints. */
+        uint64_t warm = (uint64_t)__builtin_popcountll(hri_load_relaxed(&at->state) >> 32);
+        bool untouched = hri_load_relaxed(&at->settler) >= HRI_SETTLER_SEEN;
+
+        sight.free += warm * HRI_CHUNK;
+        if (untouched) {
+            sight.idle += warm * HRI_CHUNK;
+            sight.idle_blocks++;
+        }
+        hri_store_relaxed(&at->settler, untouched ? HRI_SETTLER_IDLE : HRI_SETTLER_SEEN);
+    }
+    return sight;
+}
+
+/* Bytes of free blocks that may stay: the percentage of the recent peak in use, which this call lets decay. */
+static uint64_t may_stay(harena_provider *p, const struct sight *sight)
+{
+    uint64_t committed = hri_load_relaxed(&p->committed);
+    uint64_t use = committed > sight->idle ? committed - sight->idle : 0;
+    uint64_t peak = hri_load_relaxed(&p->recent_peak); /* relaxed: who ticks has it alone */
+
+    peak = peak > use ? peak - (peak - use + PEAK_DECAY - 1) / PEAK_DECAY : use;
+    hri_store_relaxed(&p->recent_peak, peak);
+    return peak / 100 * p->retain_percent + peak % 100 * p->retain_percent / 100;
+}
+
+static void decide(harena_provider *p)
+{
+    struct sight sight = look_at_blocks(p);
+    uint64_t stay = may_stay(p, &sight), surplus = 0, half = (sight.idle_blocks + 1) / 2, most;
+
+    if (sight.free > stay)
+        surplus = (sight.free - stay + HRI_BLOCK - 1) / HRI_BLOCK;
+    most = UINT32_MAX;
+    if (p->ballast != 0)
+        most = sight.free > p->ballast ? (sight.free - p->ballast) / HRI_BLOCK : 0;
+    surplus = hri_min(surplus, most);
+    make_due(p, (uint32_t)hri_max(surplus, hri_min(half, most)), (uint32_t)surplus);
+}
+
+/* Whether it is this thread that ticks now; *left: milliseconds until the next tick. */
+static bool is_time(harena_provider *p, uint64_t *left)
+{
+    uint64_t now = hri_os.milliseconds(), next = hri_load_relaxed(&p->next_tick);
+
+    *left = next > now ? next - now : HRI_TICK_MS;
+    return now >= next && hri_cas_relaxed(&p->next_tick, &next,
+                                          now + HRI_TICK_MS); /* relaxed: decides who, no more */
+}
+
+void hri_retention_look(harena_provider *p)
+{
+    uint64_t left;
+
+    if (p->retain_percent != HARENA_RETAIN_ALL && is_time(p, &left))
+        decide(p);
+}
+
+/* Bytes in free blocks beyond the ballast: what a later tick may give back. */
+static bool has_more(const harena_provider *p)
+{
+    uint32_t block = hri_load_relaxed(&p->blocks.used);
+    uint64_t bytes = 0;
+    int looks = INT32_MAX;
+
+    while (bytes <= p->ballast && hri_blocks_find_free(&p->blocks, &block, &looks))
+        bytes +=
+            (uint64_t)__builtin_popcountll(hri_load_relaxed(&p->blocks.table[block].state) >> 32) *
+            HRI_CHUNK;
+    return bytes > p->ballast;
+}
+
+int harena_provider_tick(harena_provider *provider)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+    uint64_t left;
+
+    if (p == NULL || p->retain_percent == HARENA_RETAIN_ALL)
+        return -1;
+    if (is_time(p, &left))
+        decide(p);
+    while (hri_load_relaxed(&p->due) != 0) /* each step counts it down, or lowers the hand */
+        hri_retention_step(p);
+    return has_more(p) ? (int)left : -1;
+}
+
+/* ---- at once ---- */
+
+size_t harena_provider_trim(harena_provider *provider, size_t keep)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+    int saved = errno;
+    size_t bytes;
+
+    if (p == NULL)
+        return 0;
+    bytes = purge_blocks(p, keep, p->ballast);
+    errno = saved;
+    return bytes;
+}
