@@ -71,7 +71,9 @@ harena *harena_create(const harena_options *options)
     init(a, o);
     a->provider = p;
     a->rcu = o->rcu != NULL ? o->rcu : p->rcu;
+    a->sums = hri_names_find(&p->names, a->name);
     if (o->initial != 0 && !hri_arena_take_initial(a, o->initial)) {
+        hri_name_failed(a->sums);
         hri_slab_put(&p->slab, a, sizeof(*a));
         return NULL;
     }
@@ -83,6 +85,7 @@ harena *harena_create(const harena_options *options)
     hri_arena_close_windows(a);
     hri_arena_open_first(a);
     hri_fetch_add_relaxed(&p->live, 1); /* relaxed: a figure, asked when quiet */
+    hri_name_made(a->sums);
     errno = saved;
     return &a->window;
 }
@@ -200,6 +203,7 @@ static bool is_single(const struct hri_arena *a, uint32_t extent)
 static void empty(struct hri_arena *a, uint64_t retain)
 {
     uint32_t used = a->extents, chunks = a->spare_chunks, runs = a->spare_runs;
+    uint64_t held = a->held;
     struct keep keep;
 
     hri_arena_close_windows(a);
@@ -214,6 +218,8 @@ static void empty(struct hri_arena *a, uint64_t retain)
     keep_or_put(a, runs, &keep);
     keep_or_put(a, chunks, &keep);
     keep_or_put(a, used, &keep);
+    if (a->held != held)
+        hri_name_put(a->sums, held - a->held);
 }
 
 void harena_reset(harena *window)
@@ -243,6 +249,7 @@ static void release(struct hri_arena *a)
     empty(a, 0);
     if (a->fixed)
         return;
+    hri_name_ended(a->sums);
     hri_slab_put(&p->slab, a, sizeof(*a));
     hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
 }
@@ -305,6 +312,7 @@ static void arena_fail(harena *window)
 
     a->failed = true;
     hri_counter_add(&a->failures, 1);
+    hri_name_failed(a->sums);
 }
 
 static void arena_moved_back(harena *window, char *from, bool counted)

@@ -41,6 +41,7 @@ struct hri_arena {
     uint64_t resets, failures;
 
     harena_provider *provider;
+    struct hri_name *sums; /* of all arenas of the name; NULL: a fixed one, not counted */
     uint64_t limit;  /* of held; UINT64_MAX: none */
     uint64_t retain; /* bytes that reset may keep warm */
     size_t alignment;

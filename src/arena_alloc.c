@@ -62,6 +62,8 @@ static uint32_t take_spare_run(struct hri_arena *a, uint32_t length)
 
 static void drop_extents(struct hri_arena *a, uint32_t *list)
 {
+    uint64_t held = a->held;
+
     while (*list != 0) {
         uint32_t chunk = pop_extent(a, list), length;
 
@@ -70,6 +72,8 @@ static void drop_extents(struct hri_arena *a, uint32_t *list)
         hri_counter_add(length == 1 ? &a->chunks : &a->runs, UINT64_MAX);
         hri_run_put(a->provider, chunk);
     }
+    if (a->held != held)
+        hri_name_put(a->sums, held - a->held);
 }
 
 static uint32_t get_extent(struct hri_arena *a, uint32_t length)
@@ -87,6 +91,7 @@ static uint32_t get_extent(struct hri_arena *a, uint32_t length)
     if (chunk != HRI_NO_CHUNK) {
         hri_counter_add(&a->held, bytes);
         hri_counter_add(length == 1 ? &a->chunks : &a->runs, 1);
+        hri_name_took(a->sums, bytes);
     }
     return chunk;
 }

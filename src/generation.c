@@ -68,6 +68,7 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     g->slow = o->no_lanes ? 2 : o->alignment > HRI_ALIGNMENT;
     g->provider = o->provider;
     g->name = o->name;
+    g->sums = o->sums;
     g->alignment = o->alignment;
     g->limit = o->limit;
     g->zero = o->zero;
@@ -104,29 +105,36 @@ void hri_generation_leave_homes(const struct hri_generation *g, uint32_t *homes)
 
 /* ---- lists of chunks and runs ---- */
 
-static void put_list(harena_provider *p, uint32_t list)
+/* Bytes given back. */
+static uint64_t put_list(harena_provider *p, uint32_t list)
 {
+    uint64_t bytes = 0;
+
     while (list != 0) {
         struct hri_extent *extent = hri_provider_extent(p, list - 1);
         uint32_t next = hri_load_relaxed(&extent->next);
 
         extent->dirty = hri_load_relaxed(&extent->length) * HRI_CHUNK;
+        bytes += extent->dirty;
         hri_run_put(p, list - 1);
         list = next;
     }
+    return bytes;
 }
 
 void hri_generation_destroy(struct hri_generation *g)
 {
     harena_provider *p = g->provider;
     uint32_t lanes = g->view.lanes;
+    uint64_t bytes;
 
     (void)hri_load_acquire(&g->cleanups); /* PAIR cleanup-1: what other threads registered */
     hri_cleanup_run(&g->cleanups);        /* in place: a cleanup may register more */
-    put_list(p, (uint32_t)(hri_load_acquire(&g->bump) >> 32)); /* PAIR bump-1 */
-    put_list(p, hri_load_acquire(&g->run_list));               /* PAIR runs-1 */
+    bytes = put_list(p, (uint32_t)(hri_load_acquire(&g->bump) >> 32)); /* PAIR bump-1 */
+    bytes += put_list(p, hri_load_acquire(&g->run_list));              /* PAIR runs-1 */
     for (uint32_t i = 0; i < lanes; i++)
-        put_list(p, hri_load_acquire(&g->lanes[i].chunks)); /* PAIR lane-1 */
+        bytes += put_list(p, hri_load_acquire(&g->lanes[i].chunks)); /* PAIR lane-1 */
+    hri_name_put(g->sums, bytes);
     hri_slab_put_kind(&p->slab, HRI_SLAB_GENERATION, g, record_size(lanes));
 }
 
@@ -209,6 +217,7 @@ void *hri_generation_fail(struct hri_generation *g, int error)
     if (g->state == HRI_LIVE) {
         hri_store_relaxed(&g->failed, 1); /* relaxed: figures */
         hri_fetch_add_relaxed(&g->failures, 1);
+        hri_name_failed(g->sums);
     }
     errno = error;
     return NULL;

@@ -37,7 +37,8 @@ struct hri_generation {
 
     /* Line 3. */
     struct hri_retired retired HRI_ALIGNED;
-    uint64_t failures; /* atomic */
+    uint64_t failures;     /* atomic */
+    struct hri_name *sums; /* of all arenas of the name; NULL: none are kept */
 
     /* One lane per thread, and behind them one for threads that have none: always empty. */
     struct harena_lane lanes[] HRI_ALIGNED;
@@ -62,6 +63,7 @@ static inline struct hri_generation *hri_generation_of(const harena_view *view)
 struct hri_generation_options {
     harena_provider *provider;
     const char *name;
+    struct hri_name *sums; /* of all arenas of the name; NULL: none are kept */
     uint64_t limit;
     size_t alignment;
     uint32_t lanes;

@@ -69,6 +69,8 @@ static uint32_t take(struct hri_generation *g, uint32_t length)
     chunk = hri_run_get(g->provider, length, g->name);
     if (chunk == HRI_NO_CHUNK)
         refund(g, bytes);
+    else
+        hri_name_took(g->sums, bytes);
     return chunk;
 }
 
@@ -98,6 +100,7 @@ static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, boo
     }
     *again = true;
     hri_run_put(g->provider, chunk);
+    hri_name_put(g->sums, HRI_CHUNK);
     refund(g, HRI_CHUNK);
     return NULL;
 }

@@ -19,14 +19,6 @@ enum {
 
 /* ---- small things ---- */
 
-void hri_copy_name(char to[HRI_NAME_SIZE], const char *name, const char *fallback)
-{
-    size_t length = strnlen(name != NULL ? name : fallback, HRI_NAME_SIZE - 1);
-
-    memcpy(to, name != NULL ? name : fallback, length);
-    to[length] = '\0';
-}
-
 void hri_provider_event(const harena_provider *p, enum harena_event_kind kind, int error,
                         size_t bytes, const char *name, const char *text)
 {

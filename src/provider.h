@@ -3,10 +3,10 @@
 #ifndef HRI_PROVIDER_H
 #define HRI_PROVIDER_H
 #include "blocks.h"
+#include "names.h"
 #include "slab.h"
 #include <harena/provider.h>
 
-#define HRI_NAME_SIZE        32
 #define HRI_PROVIDER_SHARDS  64 /* a power of two */
 #define HRI_PROVIDER_DOMAINS 8  /* RCU flavours that the objects of one provider may have */
 
@@ -68,6 +68,7 @@ struct harena_provider {
 
     struct hri_slab slab HRI_ALIGNED;
     struct hri_provider_shard shards[HRI_PROVIDER_SHARDS];
+    struct hri_names names;
 };
 
 /* The default provider stands in for NULL; NULL and errno if there is none to be had. */
@@ -117,8 +118,5 @@ static inline bool hri_run_contains(const harena_provider *provider, uint32_t ch
 
     return offset < hri_load_relaxed(&hri_provider_extent(provider, chunk)->length) * HRI_CHUNK;
 }
-
-/* Copies up to HRI_NAME_SIZE - 1 bytes of a name, or the fallback. */
-void hri_copy_name(char to[HRI_NAME_SIZE], const char *name, const char *fallback);
 
 #endif

@@ -111,6 +111,7 @@ static harena_provider *reserve(const harena_page_source *source, size_t bytes)
     p->blocks.warm_summary = (uint64_t *)(void *)(metadata + at.warm);
     p->blocks.full_summary = (uint64_t *)(void *)(metadata + at.full);
     hri_slab_init(&p->slab, metadata + at.slab, at.slab_size);
+    hri_names_init(&p->names, &p->slab);
     return p;
 }
 

@@ -267,8 +267,10 @@ int harena_provider_tick(harena_provider *provider)
 
     if (p == NULL || p->retain_percent == HARENA_RETAIN_ALL)
         return -1;
-    if (is_time(p, &left))
+    if (is_time(p, &left)) {
+        hri_names_look(&p->names);
         decide(p);
+    }
     while (hri_load_relaxed(&p->due) != 0) /* each step counts it down, or lowers the hand */
         hri_retention_step(p);
     return has_more(p) ? (int)left : -1;

@@ -99,6 +99,7 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
     s->generations = (struct hri_generation_options){
         .provider = p,
         .name = s->name,
+        .sums = hri_names_find(&p->names, s->name),
         .limit = o->limit != 0 ? o->limit : UINT64_MAX,
         .alignment = hri_max(o->alignment, HRI_ALIGNMENT),
         .lanes = lanes_of(o),
@@ -112,6 +113,7 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
     hri_store_relaxed(&s->resets, 0);
     hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
     hri_fetch_add_relaxed(&p->live, 1);                        /* relaxed: a figure */
+    hri_name_made(s->generations.sums);
     errno = saved;
     return &s->present;
 }
@@ -237,6 +239,7 @@ static void free_record(struct shared *s)
 {
     harena_provider *p = s->provider;
 
+    hri_name_ended(s->generations.sums);
     hri_slab_put(&p->slab, s, record_size(s->generations.lanes));
     hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
 }
