@@ -2,6 +2,8 @@
 /* How a single-owner arena is made, emptied, released, asked. Layer 5. */
 #include "arena.h"
 
+#include "trace.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -119,12 +121,14 @@ harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *op
 
 /* ---- reset ---- */
 
-static void note_peak(struct hri_arena *a)
+/* How many bytes are handed out. */
+static size_t note_peak(struct hri_arena *a)
 {
-    uint64_t len = hri_arena_len(a);
+    size_t len = hri_arena_len(a);
 
     if (len > hri_load_relaxed(&a->peak))
         hri_store_relaxed(&a->peak, len);
+    return len;
 }
 
 static void put_extent(struct hri_arena *a, uint32_t chunk)
@@ -225,15 +229,17 @@ static void empty(struct hri_arena *a, uint64_t retain)
 void harena_reset(harena *window)
 {
     struct hri_arena *a;
+    size_t len;
 
     if (window == NULL || !window->ops->own)
         return;
     a = hri_arena_of(window);
     hri_cleanup_run(&a->cleanups);
-    note_peak(a);
+    len = note_peak(a);
     empty(a, a->retain);
     a->failed = false;
     hri_counter_add(&a->resets, 1);
+    HRI_TRACE("reset arena=%s len=%zu kept=%zu", a->name, len, (size_t)a->held);
     hri_arena_open_first(a);
 }
 
@@ -245,6 +251,7 @@ static void release(struct hri_arena *a)
     harena_provider *p = a->provider;
 
     hri_cleanup_run(&a->cleanups);
+    HRI_TRACE("release arena=%s len=%zu held=%zu", a->name, hri_arena_len(a), (size_t)a->held);
     a->retain = 0;
     empty(a, 0);
     if (a->fixed)

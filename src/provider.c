@@ -7,6 +7,7 @@
 #include "os.h"
 #include "retention.h"
 #include "thread.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,9 +24,12 @@ void hri_provider_event(const harena_provider *p, enum harena_event_kind kind, i
                         size_t bytes, const char *name, const char *text)
 {
     harena_event event = {kind, error, bytes, name != NULL ? name : p->name, text};
+    const struct hri_listener *listener =
+        hri_load_acquire(&p->listener); /* PAIR listener-1: published when it was complete */
 
-    if (p->on_event != NULL)
-        p->on_event(p->event_ctx, &event);
+    HRI_TRACE("event name=%s bytes=%zu error=%d %s", event.name, bytes, error, text);
+    if (listener->fn != NULL)
+        listener->fn(listener->ctx, &event);
 }
 
 /* This thread's shard; *me: its number from 1. */

@@ -20,6 +20,12 @@ struct hri_provider_shard {
     struct hri_home home;
 } HRI_ALIGNED;
 
+/* Who is told of events. Never changed once it can be found. */
+struct hri_listener {
+    harena_event_fn fn; /* NULL: nobody */
+    void *ctx;
+};
+
 struct harena_provider {
     /* Set at create. */
     char *region;
@@ -34,8 +40,7 @@ struct harena_provider {
     uint32_t retain_percent; /* or HARENA_RETAIN_ALL */
     size_t deferred_limit;   /* 0: none */
     const struct rcu_flavor_struct *rcu;
-    harena_event_fn on_event;
-    void *event_ctx;
+    struct hri_listener first_listener;
     void *metadata; /* where this record, the tables and the slab lie */
     size_t metadata_size;
     char name[HRI_NAME_SIZE];
@@ -52,6 +57,8 @@ struct harena_provider {
     uint64_t retired, reclaimed;
     uint32_t reclaims;                                /* counts, to be waited on */
     struct hri_domain *domains[HRI_PROVIDER_DOMAINS]; /* filled from the front, once each */
+    struct hri_listener *listener;                    /* the present one */
+    uint32_t ignored; /* variables of the environment, of which each new listener is told */
     bool (*reclaim)(
         harena_provider *provider,
         uint32_t seen); /* layer 4's way to get deferred memory back; NULL: nothing deferred */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How a provider comes and goes: options, region, tables, ballast; the default one. Layer 3. */
 #include "commit.h"
+#include "environment.h"
 #include "os.h"
 #include "provider.h"
 #include "retention.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -175,6 +177,7 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
     harena_provider *p;
     int saved = errno;
 
+    hri_trace_init();
     if (!valid(o)) {
         errno = EINVAL;
         return NULL;
@@ -201,8 +204,8 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
     p->ballast = hri_round_up(o->ballast, HRI_CHUNK);
     p->deferred_limit = o->deferred_limit;
     p->rcu = o->rcu;
-    p->on_event = o->on_event;
-    p->event_ctx = o->event_ctx;
+    p->first_listener = (struct hri_listener){o->on_event, o->event_ctx};
+    p->listener = &p->first_listener;
     hri_copy_name(p->name, o->name, "provider");
     if (o->ballast > p->region_size || !take_ballast(p)) {
         hri_provider_free(p);
@@ -220,7 +223,48 @@ void hri_provider_free(harena_provider *p)
     hri_os.release(p->metadata, p->metadata_size);
 }
 
+int harena_provider_on_event(harena_provider *provider, harena_event_fn fn, void *ctx)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+    struct hri_listener *listener;
+    int saved = errno;
+
+    if (p == NULL)
+        return -ENOMEM;
+    listener = hri_slab_get(&p->slab, sizeof(*listener));
+    errno = saved;
+    if (listener == NULL)
+        return -ENOMEM;
+    *listener = (struct hri_listener){fn, ctx};
+    hri_store_release(&p->listener, listener); /* PAIR listener-1 */
+    hri_environment_tell(p,
+                         hri_load_relaxed(&p->ignored)); /* relaxed: set before p was published */
+    return 0;
+}
+
 /* ---- the default one ---- */
+
+/* What the environment asks for; a ballast for which there is no memory is left out. */
+static harena_provider *create_from_environment(void)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_provider *p;
+    uint32_t ignored, dropped;
+    int saved = errno;
+
+    options.name = "default";
+    ignored = hri_environment_options(&options);
+    p = harena_provider_create(&options);
+    if (p == NULL && (dropped = hri_environment_drop_ballast(&options)) != 0) {
+        ignored |= dropped;
+        p = harena_provider_create(&options);
+    }
+    if (p != NULL) {
+        p->ignored = ignored;
+        errno = saved;
+    }
+    return p;
+}
 
 harena_provider *harena_provider_default(void)
 {
@@ -229,19 +273,16 @@ harena_provider *harena_provider_default(void)
 
     if (HRI_LIKELY(p != NULL))
         return p;
-    {
-        harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
-
-        options.name = "default";
-        mine = harena_provider_create(&options);
-    }
+    mine = create_from_environment();
     if (mine == NULL)
         return NULL;
     /* PAIR default-1: whoever loses uses the winner's */
-    if (hri_cas_acq_rel(&default_provider, &p, mine))
-        return mine;
-    hri_provider_free(mine);
-    return p;
+    if (!hri_cas_acq_rel(&default_provider, &p, mine)) {
+        hri_provider_free(mine);
+        return p;
+    }
+    hri_environment_tell(mine, mine->ignored);
+    return mine;
 }
 
 bool hri_provider_is_default(const harena_provider *p)

@@ -14,6 +14,7 @@
 #include "commit.h"
 #include "limit.h"
 #include "os.h"
+#include "trace.h"
 
 #include <errno.h>
 
@@ -136,6 +137,8 @@ void hri_retention_step(harena_provider *p)
         if (!is_due(p, hand) || !hri_blocks_claim(&p->blocks, hand, &state))
             continue;
         if (purge_claimed(p, hand, state)) {
+            HRI_TRACE("trim provider=%s due=%u bytes=%zu", p->name, hri_load_relaxed(&p->due),
+                      (size_t)__builtin_popcountll(state >> 32) * HRI_CHUNK);
             count_down(&p->due);
             count_down(&p->due_any);
         } else {
@@ -287,6 +290,7 @@ size_t harena_provider_trim(harena_provider *provider, size_t keep)
     if (p == NULL)
         return 0;
     bytes = purge_blocks(p, keep, p->ballast);
+    HRI_TRACE("trim provider=%s keep=%zu bytes=%zu", p->name, keep, bytes);
     errno = saved;
     return bytes;
 }

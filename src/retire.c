@@ -26,6 +26,7 @@
 
 #include "os.h"
 #include "thread.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <urcu/call-rcu.h>
@@ -84,6 +85,7 @@ static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
     hri_thread_cleanups--;
     if (marker)
         return;
+    HRI_TRACE("reclaim provider=%s bytes=%zu", p->name, (size_t)bytes);
     /* PAIR reclaims-1: the chunks are back, then it is said, then nothing is deferred any more. */
     hri_fetch_add_acq_rel(&p->reclaims, 1);
     hri_fetch_sub_acq_rel(&p->deferred, bytes); /* PAIR reclaims-1 */
@@ -210,6 +212,7 @@ void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char 
     if (hri_retire_would_exceed(p, item->bytes))
         hri_provider_event(p, HARENA_EVENT_DEFERRED_LIMIT, 0, item->bytes, name,
                            "more is held back for readers than deferred_limit");
+    HRI_TRACE("retire name=%s bytes=%zu", name, (size_t)item->bytes);
     hri_fetch_add_relaxed(&p->deferred, item->bytes); /* relaxed: figures */
     hri_fetch_add_relaxed(&p->retired, 1);
     hri_rcu_note_retire(domain->flavor, &item->epoch);

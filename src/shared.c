@@ -16,6 +16,7 @@
  *    same arena: it then resets that one, which is what it was asked for. No harm comes of ABA here.
  * 5. Reset, close and release take nothing and wait for nobody. */
 #include "generation.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <string.h>
@@ -220,6 +221,7 @@ int harena_shared_reset(harena_shared *shared)
     } while (
         !hri_cas_acq_rel(&s->present.generation, &view, hri_view_empty)); /* PAIR generation-1 */
     hri_fetch_add_relaxed(&s->resets, 1);                                 /* relaxed: a figure */
+    HRI_TRACE("reset shared=%s", s->name);
     retire(s, view);
     return 0;
 }
@@ -231,6 +233,7 @@ void harena_shared_close(harena_shared *shared)
     if (shared == NULL)
         return;
     s = shared_of(shared);
+    HRI_TRACE("close shared=%s", s->name);
     retire(s,
            hri_exchange_acq_rel(&s->present.generation, hri_view_closed)); /* PAIR generation-1 */
 }
@@ -257,6 +260,7 @@ void harena_shared_release(harena_shared *shared)
         return;
     s = shared_of(shared);
     harena_shared_close(shared);
+    HRI_TRACE("release shared=%s", s->name);
     /* Readers may still be on their way from the handle to CLOSED: the record goes after them. */
     s->retired = (struct hri_retired){.reclaim = reclaim_record};
     hri_retire(s->domain, &s->retired, s->name);
@@ -278,6 +282,7 @@ int harena_shared_reset_now(harena_shared *shared)
     hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
     hri_fetch_add_relaxed(&s->resets, 1);                      /* relaxed: a figure */
     note_peak(s, hri_generation_of(view));
+    HRI_TRACE("reset shared=%s now=1", s->name);
     hri_generation_leave_homes(hri_generation_of(view), s->homes);
     hri_generation_destroy(hri_generation_of(view));
     return 0;
@@ -288,6 +293,7 @@ void harena_shared_release_now(harena_shared *shared)
     if (shared == NULL)
         return;
     harena_shared_reset_now(shared);
+    HRI_TRACE("release shared=%s now=1", shared_of(shared)->name);
     free_record(shared_of(shared));
 }
 

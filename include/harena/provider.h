@@ -120,7 +120,9 @@ typedef struct harena_provider_stats {
 } harena_provider_stats;
 
 /* The provider that everything uses unless told otherwise. Made at the first call, never
- * destroyed.
+ * destroyed. Its options come from the environment: HARENA_LIMIT (soft_limit), HARENA_HARD_LIMIT, HARENA_RETAIN (percent,
+ * or "off": all), HARENA_BALLAST, HARENA_HUGE (auto, on, off); sizes in bytes or with B, KiB, MiB, GiB. A bad value
+ * is ignored, with an event (harena_provider_on_event).
  * Thread: any, any time.
  * Fails: NULL, ENOMEM, if the OS refuses addresses; a later call tries again.
  * Cost: one load, but for the first call: a few system calls.
@@ -137,6 +139,15 @@ HARENA_API harena_provider *harena_provider_default(void);
  * Lifetime: until harena_provider_destroy. */
 HARENA_API HARENA_NODISCARD harena_provider *
 harena_provider_create(const harena_provider_options *options);
+
+/* Who is told of events from now on, in place of options.on_event; NULL fn: nobody. The default provider has no other
+ * way. fn is called at once, on this thread, for each environment variable that was ignored (HARENA_EVENT_BAD_OPTION).
+ * An event that is under way in another thread may still reach the listener before: it must stay callable. NULL provider:
+ * the default one.
+ * Thread: any, any time.
+ * Fails: 0; -ENOMEM: no record, or no default provider.
+ * Cost: a record of 64 bytes that stays until the provider goes. */
+HARENA_API int harena_provider_on_event(harena_provider *provider, harena_event_fn fn, void *ctx);
 
 /* Gives the region back, after waiting for what is deferred.
  * Thread: any, when no other call on the provider is under way or follows.
