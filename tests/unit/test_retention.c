@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What goes back to the OS by itself: a clock that the test moves, and an OS that counts what it is asked. */
 #include "os.h"
+#include "provider.h"
 #include "unit.h"
 
 #define BLOCKS(bytes) ((bytes) / BLOCK)
@@ -123,6 +124,28 @@ START_TEST(runs_that_are_touched_stay)
     }
     ck_assert_uint_eq(stats_of(p).commits, commits);
     harena_release(arena);
+    ends_clean(p);
+}
+END_TEST
+
+START_TEST(what_is_touched_stays_wherever_it_lies)
+{
+    harena_provider *p = make();
+    uint32_t last = 7 * HRI_BLOCK_CHUNKS; /* in the block that a purge would take first */
+
+    use(p, 8 * BLOCK);
+    for (int i = 0; i < 6; i++) {
+        char *chunk;
+
+        hri_provider_prefer(p, last);
+        chunk = SUCCEEDS(harena_chunk_get(p));
+        ck_assert_ptr_eq(chunk, hri_chunk_address(p, last));
+        EXPECT(i == 0 || *chunk == 7);
+        *chunk = 7;
+        harena_chunk_put(p, chunk);
+        second_later(p);
+    }
+    ck_assert_uint_eq(stats_of(p).free, BLOCK);
     ends_clean(p);
 }
 END_TEST
@@ -343,6 +366,7 @@ END_TEST
 
 RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched,
                  what_is_touched_each_second_stays, runs_that_are_touched_stay,
+                 what_is_touched_stays_wherever_it_lies,
                  no_more_stays_than_percent_of_the_recent_peak, retain_all_keeps_all,
                  retain_none_keeps_nothing, ballast_is_the_floor,
                  early_ticks_do_nothing_but_say_when, nothing_to_do_is_minus_one,

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the kernel really has given and got back: resident pages one by one, page faults, and the bytes that a cgroup is
+ * charged with. The clock of the ticks is the test's. */
+#define _GNU_SOURCE 1 /* RUSAGE_THREAD, mincore */
+#include "../support/cgroup.h"
+#include "../support/suite.h"
+#include "../unit/unit.h"
+#include "os.h"
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+
+#define PAGE 4096
+
+static uint64_t now = 1000000;
+
+static uint64_t test_milliseconds(void)
+{
+    return __atomic_load_n(&now, __ATOMIC_RELAXED);
+}
+
+static void set_up(void)
+{
+    hri_os.milliseconds = test_milliseconds;
+}
+
+static void a_second_passes(void)
+{
+    __atomic_fetch_add(&now, 1000, __ATOMIC_RELAXED);
+}
+
+/* Pages of [at, at + bytes) that the kernel has given memory. */
+static size_t resident(void *at, size_t bytes)
+{
+    static unsigned char pages[64 * MIB / PAGE];
+    size_t count = 0;
+
+    EXPECT(bytes <= 64 * MIB);
+    ck_assert_int_eq(mincore(at, bytes, pages), 0);
+    for (size_t i = 0; i < bytes / PAGE; i++)
+        count += pages[i] & 1;
+    return count;
+}
+
+static void *block_of(void *chunk)
+{
+    return (void *)((uintptr_t)chunk & ~(uintptr_t)(BLOCK - 1));
+}
+
+static bool has_huge_pages(void)
+{
+    return (hri_os.huge_modes() & (HRI_OS_2M_ALWAYS | HRI_OS_2M_MADVISE)) != 0;
+}
+
+START_TEST(process_that_uses_one_chunk_pays_for_one)
+{
+    harena_provider *p = provider_of(GIB, 0, NULL);
+    char *chunk = SUCCEEDS(harena_chunk_get(p));
+
+    memset(chunk, 1, CHUNK);
+    ck_assert_uint_eq(resident(block_of(chunk), BLOCK), CHUNK / PAGE);
+    harena_chunk_put(p, chunk);
+    ends_clean(p);
+}
+END_TEST
+
+START_TEST(run_does_not_bring_a_block_for_its_last_byte)
+{
+    harena_provider *p = provider_of(GIB, 0, NULL);
+    harena *arena = arena_of(p, 0);
+    size_t size = 16 * BLOCK + 1;
+    char *run = SUCCEEDS(harena_alloc(arena, size));
+
+    memset(run, 1, size);
+    ck_assert_uint_eq(resident(run, 16 * BLOCK), 16 * BLOCK / PAGE);
+    ck_assert_uint_eq(resident(run + 16 * BLOCK, BLOCK), 1);
+    harena_release(arena);
+    ends_clean(p);
+}
+END_TEST
+
+/* How many pages come with the first byte of a block, by the provider's policy. */
+static size_t brought_by_one_byte(enum harena_huge_pages policy)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_provider *p;
+    harena *arena;
+    char *run;
+    size_t pages;
+
+    options.reserve = GIB;
+    options.huge_pages = policy;
+    p = SUCCEEDS(harena_provider_create(&options));
+    arena = arena_of(p, 0);
+    run = SUCCEEDS(harena_alloc(arena, 4 * BLOCK));
+    run[2 * BLOCK] = 1;
+    pages = resident(run + 2 * BLOCK, BLOCK);
+    harena_release(arena);
+    ends_clean(p);
+    return pages;
+}
+
+START_TEST(huge_pages_come_where_they_are_asked_for)
+{
+    ck_assert_uint_eq(brought_by_one_byte(HARENA_HUGE_OFF), 1);
+    if (!has_huge_pages()) {
+        printf("real_memory: this kernel gives no huge pages; nothing else to see\n");
+        return;
+    }
+    ck_assert_uint_eq(brought_by_one_byte(HARENA_HUGE_ON), BLOCK / PAGE);
+    ck_assert_uint_eq(brought_by_one_byte(HARENA_HUGE_AUTO), BLOCK / PAGE);
+}
+END_TEST
+
+/* ---- given back ---- */
+
+static void *chunks[16384];
+
+static void use(harena_provider *p, size_t bytes)
+{
+    size_t count = bytes / CHUNK;
+
+    for (size_t i = 0; i < count; i++) {
+        chunks[i] = harena_chunk_get(p);
+        EXPECT(hidden(chunks[i]) != 0);
+        memset(chunks[i], 1, CHUNK);
+    }
+    for (size_t i = 0; i < count; i++)
+        harena_chunk_put(p, chunks[i]);
+}
+
+/* A request. */
+static void light_activity(harena_provider *p)
+{
+    harena *arena = arena_of(p, 0);
+
+    memset(SUCCEEDS(harena_alloc(arena, 10000)), 1, 10000);
+    harena_release(arena);
+}
+
+START_TEST(after_a_peak_the_memory_is_really_back)
+{
+    harena_provider *p = provider_of(4 * GIB, 0, NULL);
+    bool at_once = _i == 0;
+    int64_t before, after;
+
+    if (!test_cgroup_enter()) {
+        printf("real_memory: no memory cgroup to be had: not tested\n");
+        return;
+    }
+    use(p, 16 * MIB);
+    harena_provider_trim(p, 0);
+    light_activity(p);
+    before = test_cgroup_bytes();
+    use(p, GIB);
+    ck_assert_int_ge(test_cgroup_bytes(), before + (int64_t)GIB - (int64_t)(4 * MIB));
+    if (at_once)
+        harena_provider_trim(p, 0);
+    for (int tick = 0; !at_once && tick < 15; tick++) {
+        a_second_passes();
+        light_activity(p);
+        harena_provider_tick(p);
+    }
+    after = test_cgroup_bytes();
+    ck_assert_msg(after <= before + (int64_t)(4 * MIB), "%lld KiB before, %lld KiB after",
+                  (long long)before / 1024, (long long)after / 1024);
+    ends_clean(p);
+}
+END_TEST
+
+START_TEST(steady_load_faults_no_page)
+{
+    harena_provider *p = provider_of(GIB, 0, NULL);
+    harena *arenas[16];
+    struct rusage before, after;
+    uint64_t purges = 0;
+
+    for (int i = 0; i < 16; i++)
+        arenas[i] = arena_of(p, 0);
+    for (int second = -3; second < 30; second++) {
+        if (second == 0) { /* warm */
+            purges = stats_of(p).purges;
+            getrusage(RUSAGE_THREAD, &before);
+        }
+        for (int i = 0; i < 64; i++) {
+            harena *arena = arenas[i % 16];
+
+            for (int object = 0; object < 300; object++)
+                memset(SUCCEEDS(harena_alloc(arena, 1000)), 1, 1000);
+            if (i % 4 == 0)
+                memset(SUCCEEDS(harena_alloc(arena, 300000)), 1, 300000);
+            harena_reset(arena);
+        }
+        a_second_passes();
+        harena_provider_tick(p);
+    }
+    getrusage(RUSAGE_THREAD, &after);
+    ck_assert_uint_eq(stats_of(p).purges, purges);
+    ck_assert_int_eq(after.ru_minflt, before.ru_minflt);
+    for (int i = 0; i < 16; i++)
+        harena_release(arenas[i]);
+    ends_clean(p);
+}
+END_TEST
+
+static bool kernel_is_at_least(int major, int minor)
+{
+    struct utsname name;
+    int has_major = 0, has_minor = 0;
+
+    uname(&name);
+    EXPECT(sscanf(name.release, "%d.%d", &has_major, &has_minor) == 2);
+    return has_major > major || (has_major == major && has_minor >= minor);
+}
+
+START_TEST(locked_memory_goes_back_too)
+{
+    harena_provider *p;
+    void *block;
+    size_t given;
+
+    if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0) {
+        printf("real_memory: mlockall is not allowed here: not tested\n");
+        return;
+    }
+    p = provider_of(64 * MIB, 0, NULL);
+    use(p, 32 * MIB);
+    block = block_of(chunks[0]);
+    given = harena_provider_trim(p, 0);
+    if (!kernel_is_at_least(5, 18)) { /* it refuses: nothing has changed */
+        ck_assert_uint_eq(given, 0);
+        ck_assert_uint_eq(stats_of(p).free, 32 * MIB);
+    } else {
+        ck_assert_uint_eq(given, 32 * MIB);
+        ck_assert_uint_eq(resident(block, 32 * MIB), 0);
+        use(p, MIB);
+        ck_assert_uint_ge(resident(block, 32 * MIB), MIB / PAGE);
+    }
+    totals_hold(p);
+    ends_clean(p);
+    munlockall();
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("real memory");
+    TCase *tests = test_case(suite, "real memory");
+
+    tcase_add_unchecked_fixture(tests, test_cgroup_make, test_cgroup_remove);
+    tcase_add_checked_fixture(tests, set_up, NULL);
+    tcase_add_test(tests, process_that_uses_one_chunk_pays_for_one);
+    tcase_add_test(tests, run_does_not_bring_a_block_for_its_last_byte);
+    tcase_add_test(tests, huge_pages_come_where_they_are_asked_for);
+    tcase_add_loop_test(tests, after_a_peak_the_memory_is_really_back, 0, 2);
+    tcase_add_test(tests, steady_load_faults_no_page);
+    tcase_add_test(tests, locked_memory_goes_back_too);
+    return test_main(suite);
+}
