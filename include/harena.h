@@ -6,4 +6,5 @@
 #include <harena/arena.h>
 #include <harena/shared.h>
 #include <harena/snapshot.h>
+#include <harena/stats.h>
 #endif

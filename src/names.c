@@ -15,6 +15,7 @@
 #include "names.h"
 
 #include "thread.h"
+#include "utf8.h"
 
 #include <string.h>
 
@@ -47,12 +48,26 @@ struct words {
     uint64_t of[HRI_NAME_SIZE / sizeof(uint64_t)];
 };
 
+static HRI_COLD void mend(char name[HRI_NAME_SIZE])
+{
+    size_t length;
+
+    for (char *at = name; *at != '\0'; at += length) {
+        length = hri_utf8_length((unsigned char *)at);
+        if (length == 0) {
+            *at = '?';
+            length = 1;
+        }
+    }
+}
+
 /* By words: they are read as such right after, and a core cannot forward a word that was stored in pieces. */
 void hri_copy_name(char to[HRI_NAME_SIZE], const char *name, const char *fallback)
 {
     const unsigned char *at = (const unsigned char *)(name != NULL ? name : fallback);
     const bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
     uint32_t left = HRI_NAME_SIZE - 1;
+    uint64_t all = 0;
 
     for (size_t i = 0; i < HRI_NAME_SIZE; i += sizeof(uint64_t)) {
         uint64_t word = 0;
@@ -60,7 +75,10 @@ void hri_copy_name(char to[HRI_NAME_SIZE], const char *name, const char *fallbac
         for (uint32_t bits = 0; bits < 64 && left != 0 && *at != '\0'; bits += 8, left--)
             word |= (uint64_t)*at++ << (little ? bits : 56 - bits);
         memcpy(to + i, &word, sizeof(word));
+        all |= word;
     }
+    if (HRI_UNLIKELY((all & UINT64_C(0x8080808080808080)) != 0))
+        mend(to);
 }
 
 static inline struct words words_of(const char name[HRI_NAME_SIZE])

@@ -30,7 +30,9 @@ struct hri_name {
     struct hri_name_shard common HRI_ALIGNED; /* of all other threads: read-modify-writes */
 };
 
-/* Copies up to HRI_NAME_SIZE - 1 bytes of a name, or of the fallback for NULL, and pads with zeroes. */
+/* Copies up to HRI_NAME_SIZE - 1 bytes of a name, or of the fallback for NULL, and pads with zeroes. A byte that is not
+ * UTF-8 (a name may be cut within a character) becomes '?': whoever writes names down need not change any, so two that
+ * differ stay so. */
 void hri_copy_name(char to[HRI_NAME_SIZE], const char *name, const char *fallback);
 
 /* A table that names are only ever put into. */

@@ -75,6 +75,10 @@ START_TEST(what_is_too_long_is_cut)
     hri_copy_name(key, NULL, "short");
     ck_assert_str_eq(key, "short");
     ck_assert(all_bytes(key + 5, sizeof key - 5, 0));
+    hri_copy_name(key, "1234567890123456789012345678\xe2\x82\xac", NULL);
+    ck_assert_str_eq(key, "1234567890123456789012345678\xe2\x82\xac");
+    hri_copy_name(key, "12345678901234567890123456789\xe2\x82\xac", NULL); /* within a character */
+    ck_assert_str_eq(key, "12345678901234567890123456789??");
 }
 END_TEST
 
