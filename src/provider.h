@@ -67,7 +67,8 @@ struct harena_provider {
 
     /* What goes back to the OS by and by; all atomic. Read by every put, written once a second. */
     uint32_t due HRI_ALIGNED; /* blocks to give back */
-    uint32_t due_any;         /* of them, whether or not they were touched lately */
+    uint32_t due_any;         /* of them, also if they were touched lately */
+    uint32_t spares_touched;  /* 1: those that were are not looked at yet */
     uint32_t hand;            /* blocks below this one are to be looked at yet */
     uint32_t above_soft;      /* 1: more than soft_limit is committed */
     uint64_t next_tick;       /* milliseconds */

@@ -105,11 +105,12 @@ void hri_retention_make_room(harena_provider *p, uint32_t length)
 
 /* ---- one block at a time ---- */
 
-/* `blocks` are due, `any` of them whether or not they were touched lately. */
+/* `blocks` are due; `any` of them also if they were touched lately, when no others are left. */
 static void make_due(harena_provider *p, uint32_t blocks, uint32_t any)
 {
     hri_store_relaxed(&p->hand, hri_load_relaxed(&p->blocks.used)); /* relaxed: hints */
     hri_store_relaxed(&p->due_any, any);
+    hri_store_relaxed(&p->spares_touched, 1);
     hri_store_relaxed(&p->due, blocks);
 }
 
@@ -123,8 +124,20 @@ static void count_down(uint32_t *word)
 
 static bool is_due(harena_provider *p, uint32_t block)
 {
-    return hri_load_relaxed(&p->due_any) != 0 ||
+    return hri_load_relaxed(&p->spares_touched) == 0 ||
            hri_load_relaxed(&p->blocks.table[block].settler) == HRI_SETTLER_IDLE;
+}
+
+/* The hand has come down to the first block. */
+static void go_around_again(harena_provider *p)
+{
+    if (hri_load_relaxed(&p->spares_touched) == 0 || hri_load_relaxed(&p->due_any) == 0) {
+        hri_store_relaxed(&p->due, 0); /* what was due is in use again */
+        return;
+    }
+    hri_store_relaxed(&p->due, hri_load_relaxed(&p->due_any));
+    hri_store_relaxed(&p->hand, hri_load_relaxed(&p->blocks.used));
+    hri_store_relaxed(&p->spares_touched, 0);
 }
 
 void hri_retention_step(harena_provider *p)
@@ -147,7 +160,7 @@ void hri_retention_step(harena_provider *p)
         break;
     }
     if (hand == 0)
-        hri_store_relaxed(&p->due, 0); /* once around: what was due is in use again */
+        go_around_again(p);
     else
         hri_cas_relaxed(&p->hand, &before, hand);
     errno = saved;
