@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What does the first filling of fresh memory cost, by pages of which size? Layer 9. */
+#define _GNU_SOURCE 1 /* MAP_ANONYMOUS */
+#include "bench.h"
+
+#include <harena.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define BYTES  ((size_t)256 << 20)
+#define OBJECT ((size_t)240)
+
+/* One filling: `part` bytes by each thread. */
+struct filling {
+    harena_provider *provider; /* NULL: mapped, or from malloc */
+    char *mapped;
+    size_t part;
+};
+
+static void *must(void *pointer)
+{
+    if (pointer == NULL || pointer == MAP_FAILED)
+        bench_die("out of memory");
+    return pointer;
+}
+
+static void verify(const struct bench_node *last, size_t count)
+{
+    bench_verify(last, count, "cold filling");
+}
+
+static void fill_arena(void *ctx, unsigned thread)
+{
+    struct filling *filling = ctx;
+    harena_options options = HARENA_OPTIONS_INIT;
+    size_t count = filling->part / OBJECT;
+    struct bench_node *last = NULL;
+    harena *arena;
+
+    (void)thread;
+    options.provider = filling->provider;
+    arena = must(harena_create(&options));
+    bench_team_meet();
+    for (size_t i = 0; i < count; i++) {
+        struct bench_node *node = must(harena_alloc(arena, OBJECT));
+
+        node->previous = last;
+        last = node;
+    }
+    bench_team_meet();
+    if (thread == 0)
+        verify(last, count);
+    harena_release(arena);
+}
+
+static void fill_mapping(void *ctx, unsigned thread)
+{
+    struct filling *filling = ctx;
+    size_t count = filling->part / OBJECT;
+    char *at = filling->mapped + thread * filling->part;
+    struct bench_node *last = NULL;
+
+    bench_team_meet();
+    for (size_t i = 0; i < count; i++, at += OBJECT) {
+        struct bench_node *node = (struct bench_node *)(void *)at;
+
+        node->previous = last;
+        last = node;
+    }
+    bench_team_meet();
+    if (thread == 0)
+        verify(last, count);
+}
+
+static void fill_malloc(void *ctx, unsigned thread)
+{
+    struct filling *filling = ctx;
+    size_t count = filling->part / OBJECT;
+    struct bench_node *last = NULL;
+
+    (void)thread;
+    bench_team_meet();
+    for (size_t i = 0; i < count; i++) {
+        struct bench_node *node = must(malloc(OBJECT - 8)); /* its header comes on top */
+
+        node->previous = last;
+        last = node;
+    }
+    bench_team_meet();
+    if (thread == 0)
+        verify(last, count);
+    while (last != NULL) {
+        struct bench_node *node = last;
+
+        last = node->previous;
+        free(node);
+    }
+}
+
+static double run(void (*fill)(void *, unsigned), struct filling *filling, unsigned threads)
+{
+    uint64_t from = bench_stamp();
+
+    filling->part = BYTES / threads / 64 * 64;
+    bench_team_run(threads, fill, filling);
+    return bench_ns(from, bench_stamp());
+}
+
+static double run_arena(enum harena_huge_pages policy, unsigned threads)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+    struct filling filling = {0};
+    double ns;
+
+    options.huge_pages = policy;
+    options.retain_percent = HARENA_RETAIN_ALL;
+    filling.provider = must(harena_provider_create(&options));
+    ns = run(fill_arena, &filling, threads);
+    if (harena_provider_destroy(filling.provider) != 0)
+        bench_die("the provider is busy");
+    return ns;
+}
+
+static double run_off(unsigned threads)
+{
+    return run_arena(HARENA_HUGE_OFF, threads);
+}
+
+static double run_auto(unsigned threads)
+{
+    return run_arena(HARENA_HUGE_AUTO, threads);
+}
+
+static double run_on(unsigned threads)
+{
+    return run_arena(HARENA_HUGE_ON, threads);
+}
+
+static double run_mapping(int advice, unsigned threads)
+{
+    struct filling filling = {0};
+    double ns;
+
+    filling.mapped =
+        must(mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    madvise(filling.mapped, BYTES, advice);
+    ns = run(fill_mapping, &filling, threads);
+    munmap(filling.mapped, BYTES);
+    return ns;
+}
+
+static double run_small_mapping(unsigned threads)
+{
+    return run_mapping(MADV_NOHUGEPAGE, threads);
+}
+
+static double run_huge_mapping(unsigned threads)
+{
+    return run_mapping(MADV_HUGEPAGE, threads);
+}
+
+static double run_malloc(unsigned threads)
+{
+    struct filling filling = {0};
+
+    return run(fill_malloc, &filling, threads);
+}
+
+static const struct {
+    const char *name;
+    double (*run)(unsigned threads);
+} contenders[] = {
+    {"harena, HARENA_HUGE_OFF", run_off},
+    {"harena, HARENA_HUGE_AUTO", run_auto},
+    {"harena, HARENA_HUGE_ON", run_on},
+    {"bump in a mapping, small pages", run_small_mapping},
+    {"bump in a mapping, huge pages", run_huge_mapping},
+    {"malloc (glibc), freed again", run_malloc},
+};
+enum { CONTENDERS = sizeof contenders / sizeof *contenders, BASE = 0, AUTO = 1 };
+
+/* A virtual machine pays for memory that it has never used: use as much before. */
+static void touch_before(void)
+{
+    char *memory =
+        must(mmap(NULL, 2 * BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+    memset(memory, 1, 2 * BYTES);
+    munmap(memory, 2 * BYTES);
+}
+
+static void print_row(const struct bench_options *options, unsigned threads, int contender,
+                      const double *base, const double *ns)
+{
+    double *ratios = must(malloc(options->repetitions * sizeof(double)));
+    double *sorted = must(malloc(options->repetitions * sizeof(double)));
+    struct bench_spread ratio, spread;
+    const char *verdict = "";
+
+    for (unsigned rep = 0; rep < options->repetitions; rep++) {
+        ratios[rep] = base[rep] / ns[rep];
+        sorted[rep] = ns[rep];
+    }
+    ratio = bench_spread(ratios, options->repetitions);
+    spread = bench_spread(sorted, options->repetitions);
+    if (contender == AUTO && threads == 2)
+        verdict = ratio.median >= 4 ? "  >= 4 holds" : "  >= 4 MISSED";
+    printf("%u thread%c %-32s %5.2f x [%5.2f %5.2f]  %7.1f ms [%.1f %.1f]%s\n", threads,
+           threads == 1 ? ' ' : 's', contenders[contender].name, ratio.median, ratio.low,
+           ratio.high, spread.median / 1e6, spread.low / 1e6, spread.high / 1e6, verdict);
+    free(ratios);
+    free(sorted);
+}
+
+static void compare(const struct bench_options *options, unsigned threads)
+{
+    double *ns[CONTENDERS];
+
+    for (int i = 0; i < CONTENDERS; i++)
+        ns[i] = must(malloc(options->repetitions * sizeof(double)));
+    for (unsigned rep = 0; rep < options->repetitions; rep++) {
+        for (int i = 0; i < CONTENDERS; i++) {
+            ns[i][rep] = contenders[i].run(threads);
+            if (options->csv)
+                printf("\"%s\",%u,%u,%.0f\n", contenders[i].name, threads, rep, ns[i][rep]);
+        }
+    }
+    for (int i = 0; i < CONTENDERS; i++) {
+        if (!options->csv)
+            print_row(options, threads, i, ns[BASE], ns[i]);
+    }
+    for (int i = 0; i < CONTENDERS; i++)
+        free(ns[i]);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench_options options;
+    unsigned threads;
+
+    bench_start(&options, argc, argv,
+                "What does the first filling of 256 MiB cost, by pages of which size?", 15);
+    touch_before();
+    if (options.csv)
+        puts("contender,threads,repetition,ns");
+    for (threads = 1; threads <= options.threads; threads++)
+        compare(&options, threads);
+    return 0;
+}
