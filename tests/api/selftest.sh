@@ -17,7 +17,7 @@ fresh()
     rm -rf tree
     mkdir tree
     (cd "$real" && tar cf - Makefile.am configure.ac README.md bootstrap .ci m4/harena.m4 \
-        src/*.[ch] src/Makefile.inc include tests/Makefile.inc tests/api doc) | (cd tree && tar xf -)
+        src/*.[ch] src/Makefile.inc include tests/Makefile.inc tests/api tests/model doc) | (cd tree && tar xf -)
     mkdir tree/tests/unit tree/bench tree/examples
     chmod -R u+w tree
     cd tree
@@ -69,6 +69,11 @@ grep -v 'links/harena_alloc\.3' doc/Makefile.inc >planted && mv planted doc/Make
 planted manpages "a function that man does not find" 'no link for harena_alloc$'
 grep -v '^\.SH NOTES' doc/man/harena.7 >planted && mv planted doc/man/harena.7
 planted manpages "a page without one of its sections" 'harena.7 has no section NOTES'
+
+printf '\nname: planted\nfile: slab.c\nmodel: slab/grow\nfrom: planted\nto: other\n' >>tests/model/mutations.txt
+planted mutations "a fault that cannot be planted" 'mutation=planted: its text'
+printf '\nname: planted\nfile: slab.c\nmodel: planted\nfrom: planted\nto: other\n' >>tests/model/mutations.txt
+planted mutations "a fault for no model" 'no model planted'
 
 echo 'int main(void) { return 0; }' >tests/unit/test_planted.c
 planted orphans "a test that no makefile names" test_planted.c

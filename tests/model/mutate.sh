@@ -3,6 +3,7 @@
 # Plants each fault of mutations.txt in a copy of the sources and runs the model that must find it. One line each; a fault
 # that survives, whose text does not stand in its file exactly once or that does not compile fails the run.
 #   mutate.sh [NAME...]      those whose names begin so; all without
+#   mutate.sh --texts        only whether each text stands in its file, and each model is there
 set -u
 : "${top_srcdir:?}" "${CC:=cc}"
 flags=${MODEL_CFLAGS--std=gnu11 -pthread}
@@ -129,6 +130,24 @@ try()
     fi
 }
 
+# The table against the sources and the models, without a compiler.
+texts()
+{
+    names=$(sed -n 's/^name: //p' "$table")
+    failed=0
+    for name in $names; do
+        plant "$name" "$top_srcdir/src/$(field "$name" file)" >/dev/null 2>&1 ||
+            { echo "mutation=$name: its text does not stand once in $(field "$name" file)"; failed=1; }
+        grep -q -F "{\"$(field "$name" model)\"," "$model_dir"/*.c ||
+            { echo "mutation=$name: there is no model $(field "$name" model)"; failed=1; }
+    done
+    test -n "$names" && test $failed -eq 0 && echo "$(echo "$names" | wc -l) mutations can be planted"
+}
+
+if test "${1:-}" = --texts; then
+    texts
+    exit
+fi
 mkdir "$scratch/base"
 compile_all "$top_srcdir/src" "$scratch/base" || { echo "the models do not compile"; exit 1; }
 names=$(sed -n 's/^name: //p' "$table")
