@@ -13,6 +13,10 @@ expect()
     test "$printed" = "$expected" || { echo "$1 printed:"; echo "$printed"; result=1; }
 }
 
+expect own_memory <<'EOF'
+32 objects of half a MiB in a file of 16 MiB, then Cannot allocate memory
+16 MiB given back
+EOF
 expect request_arena <<'EOF'
 city=Arles&year=90 -> [city is Arles][year is 90]
 city=Nimes -> 503 out of memory
@@ -25,5 +29,5 @@ EOF
 expect snapshot_config <<'EOF'
 200 versions, 0 torn, 0 bytes left
 EOF
-test $result -ne 0 || echo "3 examples"
+test $result -ne 0 || echo "4 examples"
 exit $result
