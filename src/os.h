@@ -16,6 +16,9 @@ struct hri_os {
     void (*release)(void *at, size_t bytes);
     /* Wishes for huge pages, or for none. Advice: what it answers does not matter. */
     void (*advise_huge)(void *at, size_t bytes, bool huge);
+    /* Gives reserved addresses a name that others see in /proc/PID/smaps; up to 79 bytes. What the OS answers does not
+     * matter. */
+    void (*name_mapping)(void *at, size_t bytes, const char *name);
     /* The kernel's policies for huge pages: HRI_OS_2M_ALWAYS and the like, or-ed. */
     unsigned (*huge_modes)(void);
     /* Sleeps while *word holds `seen`, for up to `milliseconds` (-1: no bound). May return early. */

@@ -8,9 +8,15 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA           0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
 
 static void *linux_reserve(size_t bytes, size_t align)
 {
@@ -57,6 +63,22 @@ static void linux_release(void *at, size_t bytes)
 static void linux_advise_huge(void *at, size_t bytes, bool huge)
 {
     madvise(at, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+}
+
+/* The kernel wants printable ASCII without a few characters, and to be built for it (CONFIG_ANON_VMA_NAME). What is cut
+ * out of the mapping later, by mprotect, keeps the name. */
+static void linux_name_mapping(void *at, size_t bytes, const char *name)
+{
+    char allowed[80];
+    size_t length = strnlen(name, sizeof(allowed) - 1);
+    int saved = errno;
+
+    for (size_t i = 0; i < length; i++)
+        allowed[i] =
+            name[i] < ' ' || name[i] > '~' || strchr("\\`$[]", name[i]) != NULL ? '_' : name[i];
+    allowed[length] = '\0';
+    prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, at, bytes, allowed);
+    errno = saved;
 }
 
 /* The word in brackets in one of the kernel's files on huge pages. */
@@ -136,6 +158,7 @@ struct hri_os hri_os = {
     .purge = linux_purge,
     .release = linux_release,
     .advise_huge = linux_advise_huge,
+    .name_mapping = linux_name_mapping,
     .huge_modes = linux_huge_modes,
     .wait = linux_wait,
     .wake = linux_wake,

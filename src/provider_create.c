@@ -169,6 +169,20 @@ static uint32_t retain_percent_of(const harena_provider_options *o)
     }
 }
 
+/* For who reads /proc/PID/smaps. The application's own memory is the application's to name. */
+static void name_mappings(harena_provider *p)
+{
+    char name[sizeof("harena: metadata") + HRI_NAME_SIZE];
+    size_t length = strlen(p->name);
+
+    memcpy(name, "harena:", 7);
+    memcpy(name + 7, p->name, length + 1);
+    if (!p->own_source)
+        hri_os.name_mapping(p->region, p->region_size, name);
+    memcpy(name + 7 + length, " metadata", 10);
+    hri_os.name_mapping(p->metadata, p->metadata_size, name);
+}
+
 harena_provider *harena_provider_create(const harena_provider_options *options)
 {
     static const harena_provider_options defaults = HARENA_PROVIDER_OPTIONS_INIT;
@@ -207,6 +221,7 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
     p->first_listener = (struct hri_listener){o->on_event, o->event_ctx};
     p->listener = &p->first_listener;
     hri_copy_name(p->name, o->name, "provider");
+    name_mappings(p);
     if (o->ballast > p->region_size || !take_ballast(p)) {
         hri_provider_free(p);
         errno = ENOMEM;

@@ -99,6 +99,11 @@ static unsigned no_huge_modes(void)
     return 0;
 }
 
+static void name_mapping(void *at, size_t bytes, const char *name)
+{
+    (void)at, (void)bytes, (void)name;
+}
+
 static void advise_huge(void *at, size_t bytes, bool huge)
 {
     (void)at, (void)bytes, (void)huge;
@@ -146,6 +151,7 @@ void world_create(uint32_t blocks, uint32_t limit)
         .purge = purge,
         .release = release,
         .advise_huge = advise_huge,
+        .name_mapping = name_mapping,
         .huge_modes = no_huge_modes,
         .wait = explore_wait,
         .wake = explore_wake,
