@@ -118,7 +118,8 @@ try()
     fi
     if test "$(field "$1" tier)" = deep; then HARENA_LONG=1; else HARENA_LONG=; fi
     if test -n "$HARENA_LONG"; then export HARENA_LONG; else unset HARENA_LONG; fi
-    timeout 100 "$scratch/models" "=$model" >"$scratch/log" 2>&1
+    # shellcheck disable=SC3045
+    (ulimit -t 100 && exec "$scratch/models" "=$model") >"$scratch/log" 2>&1
     status=$?
     found=$(sed -n 's/^model=.* bound=\([^ ]*\) schedules=\([^ ]*\) .*result=FAILED$/bound=\1 schedules=\2/p' "$scratch/log" | head -n 1)
     if test "$status" -eq 1 && test -n "$found"; then

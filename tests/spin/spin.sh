@@ -74,9 +74,10 @@ explore()
     esac
     rm -f pan pan.*
     states=0 transitions=0 seconds=0 by=
-    # shellcheck disable=SC2086
+    # Seconds of the processor: others may be at work.
+    # shellcheck disable=SC2086,SC3045
     if ! spin -a "$@" "$model.pml" >log 2>&1 ||
-        ! { "$compiler" $compile -w -o pan pan.c && timeout "$limit" ./pan $search; } >>log 2>&1; then
+        ! { "$compiler" $compile -w -o pan pan.c && (ulimit -t "$limit" && exec ./pan $search); } >>log 2>&1; then
         outcome=broken
         return
     fi
