@@ -83,6 +83,22 @@ AC_DEFUN([HARENA_ARG_SANITIZER],
    AM_CONDITIONAL([UBSAN], [test $harena_ubsan = yes])
    AC_SUBST([SANITIZER_CFLAGS])])
 
+# HARENA_ARG_USDT
+# Static probes need a header at build time and nothing at run time. Sets USDT_CPPFLAGS.
+AC_DEFUN([HARENA_ARG_USDT],
+  [AC_ARG_ENABLE([usdt],
+     [AS_HELP_STRING([--enable-usdt],
+        [static probes for bpftrace and SystemTap; stop if <sys/sdt.h> is missing; --disable-usdt: none (default: if found)])],
+     [], [enable_usdt=auto])
+   AS_IF([test "x$enable_usdt" != xno], [AC_CHECK_HEADER([sys/sdt.h])])
+   USDT_CPPFLAGS=
+   AS_CASE([$enable_usdt/$ac_cv_header_sys_sdt_h],
+     [no/*], [report_usdt="no (--disable-usdt)"],
+     [*/yes], [report_usdt=yes USDT_CPPFLAGS=-DHARENA_USDT],
+     [yes/*], [AC_MSG_ERROR([sys/sdt.h was not found, which --enable-usdt needs. On Debian: apt-get install systemtap-sdt-dev])],
+     [report_usdt="no (apt-get install systemtap-sdt-dev)"])
+   AC_SUBST([USDT_CPPFLAGS])])
+
 # HARENA_WARNINGS
 # WARN_CFLAGS for every program, LIB_WARN_CFLAGS for what the library adds to it.
 AC_DEFUN([HARENA_WARNINGS],

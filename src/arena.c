@@ -2,6 +2,7 @@
 /* How a single-owner arena is made, emptied, released, asked. Layer 5. */
 #include "arena.h"
 
+#include "probe.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -239,6 +240,7 @@ void harena_reset(harena *window)
     empty(a, a->retain);
     a->failed = false;
     hri_counter_add(&a->resets, 1);
+    HRI_PROBE(reset, a->name, len);
     HRI_TRACE("reset arena=%s len=%zu kept=%zu", a->name, len, (size_t)a->held);
     hri_arena_open_first(a);
 }

@@ -9,6 +9,7 @@
  * Dirt: a chunk knows how many of its first bytes may not be zero. A window carries that on as `dirty`; whoever moves a
  * cursor back raises it. So zeroed memory is cleared only where it has been used. */
 #include "arena.h"
+#include "probe.h"
 
 #include <errno.h>
 #include <string.h>
@@ -134,6 +135,7 @@ static uint32_t take_extent(struct hri_arena *a, uint32_t length)
     }
     if (chunk != HRI_NO_CHUNK)
         push_extent(a, &a->extents, chunk);
+    HRI_PROBE(refill, a->name, length * HRI_CHUNK);
     return chunk;
 }
 

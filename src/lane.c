@@ -10,6 +10,7 @@
  * its lane without any read-modify-write, and meets nobody. What was busy in one generation begins the next with a chunk
  * of its own, if it can be had the same one: it is in that core's cache. */
 #include "generation.h"
+#include "probe.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -143,6 +144,7 @@ static char *refill(struct hri_generation *g, struct harena_lane *lane, size_t s
     size_t lease = next_lease(g, lane), got;
     char *at;
 
+    HRI_PROBE(refill, g->name, lease);
     if (lease >= HRI_CHUNK) {
         at = alloc_in_own_chunk(g, lane, size); /* at a multiple of 64 KiB */
         if (at != NULL)

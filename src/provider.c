@@ -5,6 +5,7 @@
 #include "commit.h"
 #include "limit.h"
 #include "os.h"
+#include "probe.h"
 #include "retention.h"
 #include "thread.h"
 #include "trace.h"
@@ -27,6 +28,9 @@ void hri_provider_event(const harena_provider *p, enum harena_event_kind kind, i
     const struct hri_listener *listener =
         hri_load_acquire(&p->listener); /* PAIR listener-1: published when it was complete */
 
+    if (kind == HARENA_EVENT_LIMIT || kind == HARENA_EVENT_SOFT_LIMIT ||
+        kind == HARENA_EVENT_DEFERRED_LIMIT)
+        HRI_PROBE(limit, event.name, bytes);
     HRI_TRACE("event name=%s bytes=%zu error=%d %s", event.name, bytes, error, text);
     if (listener->fn != NULL)
         listener->fn(listener->ctx, &event);

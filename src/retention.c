@@ -14,6 +14,7 @@
 #include "commit.h"
 #include "limit.h"
 #include "os.h"
+#include "probe.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -46,6 +47,7 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     hri_blocks_purged(&p->blocks, block);
     hri_limit_refund(p, chunks);
     hri_fetch_add_relaxed(&p->purges, chunks); /* relaxed: a figure */
+    HRI_PROBE(purge, p->name, HRI_BLOCK);
     return true;
 }
 
@@ -92,6 +94,7 @@ static void purge_chunks(harena_provider *p, uint64_t chunks)
         hri_blocks_put_cold(&p->blocks, chunk);
         hri_limit_refund(p, 1);
         hri_fetch_add_relaxed(&p->purges, 1); /* relaxed: a figure */
+        HRI_PROBE(purge, p->name, HRI_CHUNK);
         chunks--;
     }
 }

@@ -25,6 +25,7 @@
 #include "retire.h"
 
 #include "os.h"
+#include "probe.h"
 #include "thread.h"
 #include "trace.h"
 
@@ -85,6 +86,7 @@ static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
     hri_thread_cleanups--;
     if (marker)
         return;
+    HRI_PROBE(reclaim, p->name, bytes);
     HRI_TRACE("reclaim provider=%s bytes=%zu", p->name, (size_t)bytes);
     /* PAIR reclaims-1: the chunks are back, then it is said, then nothing is deferred any more. */
     hri_fetch_add_acq_rel(&p->reclaims, 1);
@@ -212,6 +214,7 @@ void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char 
     if (hri_retire_would_exceed(p, item->bytes))
         hri_provider_event(p, HARENA_EVENT_DEFERRED_LIMIT, 0, item->bytes, name,
                            "more is held back for readers than deferred_limit");
+    HRI_PROBE(retire, name, item->bytes);
     HRI_TRACE("retire name=%s bytes=%zu", name, (size_t)item->bytes);
     hri_fetch_add_relaxed(&p->deferred, item->bytes); /* relaxed: figures */
     hri_fetch_add_relaxed(&p->retired, 1);

@@ -16,6 +16,7 @@
  *    same arena: it then resets that one, which is what it was asked for. No harm comes of ABA here.
  * 5. Reset, close and release take nothing and wait for nobody. */
 #include "generation.h"
+#include "probe.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -221,6 +222,7 @@ int harena_shared_reset(harena_shared *shared)
     } while (
         !hri_cas_acq_rel(&s->present.generation, &view, hri_view_empty)); /* PAIR generation-1 */
     hri_fetch_add_relaxed(&s->resets, 1);                                 /* relaxed: a figure */
+    HRI_PROBE(reset, s->name, 0);
     HRI_TRACE("reset shared=%s", s->name);
     retire(s, view);
     return 0;
@@ -282,6 +284,7 @@ int harena_shared_reset_now(harena_shared *shared)
     hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
     hri_fetch_add_relaxed(&s->resets, 1);                      /* relaxed: a figure */
     note_peak(s, hri_generation_of(view));
+    HRI_PROBE(reset, s->name, 0);
     HRI_TRACE("reset shared=%s now=1", s->name);
     hri_generation_leave_homes(hri_generation_of(view), s->homes);
     hri_generation_destroy(hri_generation_of(view));

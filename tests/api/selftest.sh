@@ -87,6 +87,11 @@ planted pairs "a pair without a row" 'planted-1 has no row'
 printf '\n| Pair |\n|---|\n| planted-1 |\n' >>doc/memory-order.md
 planted pairs "a row without a pair" 'planted-1 stands nowhere'
 
+if test -n "${USDT_CPPFLAGS:-}"; then
+    sed 's/^\.B purge$/.B planted/' doc/man/harena.7 >planted && mv planted doc/man/harena.7
+    planted probes "a probe that the library has not" 'not in the library: planted'
+fi
+
 printf '\n```c\nint main(void) { return harena_planted; }\n```\n' >README.md
 planted readme "a program that does not compile" 'README.md:2: this program'
 printf '\n```c\nint main(void) { return 1; }\n```\n' >README.md
