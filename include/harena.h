@@ -6,5 +6,7 @@
 #include <harena/arena.h>
 #include <harena/shared.h>
 #include <harena/snapshot.h>
+#include <harena/array.h>
+#include <harena/buf.h>
 #include <harena/stats.h>
 #endif

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Growable bytes on an arena: written at the end, read from the front. Layer 7.
+ *
+ * A buffer has one owner, that of its arena. Reading moves an offset and copies nothing but what it returns. An error sticks:
+ * write all, and look at `error` once at the end; what was written before it is there. The bytes are the arena's:
+ * they are gone at its reset.
+ */
+#ifndef HARENA_BUF_H
+#define HARENA_BUF_H
+#include <harena/arena.h>
+#include <sys/types.h>
+HARENA_BEGIN_DECLS
+
+/* Unread bytes: data[off, len). To be read freely, written by the functions below alone. */
+typedef struct harena_buf {
+    harena *arena;
+    char *data;           /* NULL: nothing yet */
+    size_t off, len, cap; /* bytes */
+    int error;            /* 0, or the positive errno of the first writer that failed */
+} harena_buf;
+
+/* An empty buffer on `arena`; no memory until something is written. NULL arena: the first writer fails.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant.
+ * Lifetime: of its bytes: the arena's next reset or release; no call ends a buffer. */
+HARENA_API void harena_buf_init(harena_buf *b, harena *arena);
+
+/* ---- write ---- */
+
+/* Appends `size` bytes, which may lie in the buffer itself; one byte; a string without its NUL. Size 0: nothing.
+ * Thread: owner.
+ * Fails: 0; -ENOMEM: nothing was written, and the error sticks; -EINVAL: NULL bytes with a size, NULL string, no
+ *     arena.
+ * Cost: a copy; room doubles, in place if the buffer was its arena's last allocation. */
+HARENA_API int harena_buf_write(harena_buf *b, const void *bytes, size_t size);
+HARENA_API int harena_buf_write_byte(harena_buf *b, unsigned char byte);
+HARENA_API int harena_buf_write_string(harena_buf *b, const char *string);
+
+/* Appends formatted text, as printf makes it, without its NUL.
+ * Thread: owner.
+ * Fails: as harena_buf_write; else minus what vsnprintf set (EILSEQ, EOVERFLOW).
+ * Cost: formats twice only when the room is too small. */
+HARENA_API HARENA_PRINTF(2, 3) int harena_buf_printf(harena_buf *b, const char *format, ...);
+
+/* Room for `size` bytes at the end, contents undefined, valid until the next call on the buffer but
+ * harena_buf_commit.
+ * Thread: owner.
+ * Fails: NULL and errno: ENOMEM, EINVAL without an arena; the error sticks.
+ * Cost: as harena_buf_write, without a copy. */
+HARENA_API HARENA_NODISCARD void *harena_buf_reserve(harena_buf *b, size_t size);
+
+/* The first `size` bytes of the room belong to the buffer now; no more than there is room for.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant. */
+HARENA_API void harena_buf_commit(harena_buf *b, size_t size);
+
+/* ---- read ---- */
+
+/* Copies up to `size` unread bytes out, and returns how many; 0 at the end.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: the copy. */
+HARENA_API size_t harena_buf_read(harena_buf *b, void *to, size_t size);
+
+/* One byte, 0 to 255; -1 at the end.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant. */
+HARENA_API int harena_buf_read_byte(harena_buf *b);
+
+/* The next *size unread bytes where they lie, or as many as there are: *size says how many. NULL: none.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant.
+ * Lifetime: until the next writer. */
+HARENA_API void *harena_buf_next(harena_buf *b, size_t *size);
+
+/* The unread bytes where they lie; NULL if the buffer never had any. Reads nothing.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant.
+ * Lifetime: until the next writer. */
+HARENA_API char *harena_buf_bytes(const harena_buf *b);
+
+/* The unread bytes with a NUL behind them, which is not part of the buffer. Reads nothing.
+ * Thread: owner.
+ * Fails: NULL, errno ENOMEM or EINVAL; the error sticks.
+ * Cost: constant, unless there is no room for the NUL.
+ * Lifetime: until the next writer. */
+HARENA_API const char *harena_buf_string(harena_buf *b);
+
+/* Unread bytes; bytes for which there is room, read and unread ones included.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant. */
+HARENA_API size_t harena_buf_len(const harena_buf *b);
+HARENA_API size_t harena_buf_cap(const harena_buf *b);
+
+/* ---- shorten ---- */
+
+/* Drops all but the first `unread` unread bytes.
+ * Thread: owner.
+ * Fails: 0; -EINVAL: there are fewer, nothing changed.
+ * Cost: constant. */
+HARENA_API int harena_buf_truncate(harena_buf *b, size_t unread);
+
+/* Empty again, without an error; the room stays.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant. */
+HARENA_API void harena_buf_reset(harena_buf *b);
+
+/* ---- file descriptors ---- */
+
+/* Writes all unread bytes to `fd`, however many it takes at a time; a signal that interrupts does not matter.
+ * Thread: owner.
+ * Fails: the bytes written; else minus the errno of write (-EAGAIN too), and what was written is gone from the
+ *     buffer.
+ * Cost: the system calls. */
+HARENA_API ssize_t harena_buf_write_to(harena_buf *b, int fd);
+
+/* Appends what `fd` has to give, until its end.
+ * Thread: owner.
+ * Fails: the bytes read; else minus the errno of read (-EAGAIN too), or -ENOMEM, and what was read is kept.
+ * Cost: the system calls; no copy. */
+HARENA_API ssize_t harena_buf_read_from(harena_buf *b, int fd);
+
+HARENA_END_DECLS
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Growable arrays on an arena: what the typed macros call. Layer 7. */
+#include "base.h"
+
+#include <errno.h>
+#include <harena/array.h>
+#include <string.h>
+
+enum {
+    FIRST = 8,        /* elements of the first room */
+    DOUBLE_UPTO = 256 /* elements up to which the room doubles; beyond, it grows by a quarter */
+};
+
+/* Every array looks like this but for the type of its items; read and written by memcpy, because of that type. */
+struct array {
+    void *items;
+    size_t len, cap;
+};
+
+static size_t next_cap(size_t cap)
+{
+    if (cap == 0)
+        return FIRST;
+    return cap <= DOUBLE_UPTO ? 2 * cap : cap + cap / 4;
+}
+
+/* The old items and room for `cap` in all. NULL: refused. */
+static void *move(harena *a, const struct array *old, size_t cap, size_t size, size_t alignment)
+{
+    size_t bytes;
+    void *items;
+
+    if (__builtin_mul_overflow(cap, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (alignment <= HRI_ALIGNMENT)
+        return harena_realloc(a, old->items, old->cap * size, bytes);
+    items = harena_alloc_aligned(a, bytes, alignment);
+    if (items != NULL && old->len != 0)
+        memcpy(items, old->items, old->len * size);
+    return items;
+}
+
+bool harena_array_grow(harena *a, void *array, size_t count, size_t size, size_t alignment)
+{
+    struct array grown;
+    size_t needed, cap;
+    int saved = errno;
+    void *items;
+
+    memcpy(&grown, array, sizeof(grown));
+    if (a == NULL || __builtin_add_overflow(grown.len, count, &needed)) {
+        errno = a == NULL ? EINVAL : ENOMEM;
+        return false;
+    }
+    if (needed <= grown.cap)
+        return true;
+    cap = hri_max(needed, next_cap(grown.cap));
+    items = move(a, &grown, cap, size, alignment);
+    if (items == NULL && cap > needed) { /* perhaps there is as much as needed */
+        cap = needed;
+        items = move(a, &grown, cap, size, alignment);
+    }
+    if (items == NULL)
+        return false;
+    errno = saved;
+    grown.items = items;
+    grown.cap = cap;
+    memcpy(array, &grown, sizeof(grown));
+    return true;
+}
+
+bool harena_array_add(harena *a, void *array, const void *elements, size_t count, size_t size,
+                      size_t alignment)
+{
+    struct array grown;
+
+    /* What lay in the array itself is still there when it has moved: an arena takes nothing back. */
+    if (!harena_array_grow(a, array, count, size, alignment))
+        return false;
+    if (count == 0)
+        return true;
+    memcpy(&grown, array, sizeof(grown));
+    memmove((char *)grown.items + grown.len * size, elements, count * size);
+    grown.len += count;
+    memcpy(array, &grown, sizeof(grown));
+    return true;
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Growable bytes on an arena. Layer 7. */
+#include "base.h"
+
+#include <errno.h>
+#include <harena/buf.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    FIRST = 64,        /* bytes of the first room */
+    READ_LEAST = 4096, /* room that a read from a file is given */
+};
+
+void harena_buf_init(harena_buf *b, harena *arena)
+{
+    *b = (harena_buf){.arena = arena};
+}
+
+static int fail(harena_buf *b, int error)
+{
+    if (b->error == 0)
+        b->error = error;
+    return -error;
+}
+
+/* ---- room ---- */
+
+/* Unread bytes to the front: all others were read, so it is paid for by them if they are as many. */
+static void slide(harena_buf *b)
+{
+    memmove(b->data, b->data + b->off, b->len - b->off);
+    b->len -= b->off;
+    b->off = 0;
+}
+
+/* At least `size` bytes more; 0 or -errno. `may_slide`: nobody needs what has been read any more. */
+static HRI_COLD int grow(harena_buf *b, size_t size, bool may_slide)
+{
+    size_t unread = b->len - b->off, cap;
+    int saved = errno;
+    char *data;
+
+    if (b->error != 0)
+        return -b->error;
+    if (b->arena == NULL)
+        return fail(b, EINVAL);
+    if (may_slide && b->off != 0 && b->off >= unread) {
+        slide(b);
+        if (size <= b->cap - b->len)
+            return 0;
+    }
+    if (size > PTRDIFF_MAX - b->len)
+        return fail(b, ENOMEM);
+    cap = hri_max(hri_round_up(b->len + size, HRI_ALIGNMENT), hri_max(2 * b->cap, FIRST));
+    data = harena_realloc(b->arena, b->data, b->cap, cap);
+    if (data == NULL &&
+        cap > b->len + size) { /* no room to spare, perhaps there is as much as needed */
+        cap = b->len + size;
+        data = harena_realloc(b->arena, b->data, b->cap, cap);
+    }
+    errno = saved;
+    if (data == NULL)
+        return fail(b, ENOMEM);
+    b->data = data;
+    b->cap = cap;
+    return 0;
+}
+
+static inline int make_room(harena_buf *b, size_t size)
+{
+    if (HRI_LIKELY(b->error == 0 && size <= b->cap - b->len))
+        return 0;
+    return grow(b, size, true);
+}
+
+void *harena_buf_reserve(harena_buf *b, size_t size)
+{
+    int result = make_room(b, hri_max(size, 1));
+
+    if (result != 0) {
+        errno = -result;
+        return NULL;
+    }
+    return b->data + b->len;
+}
+
+void harena_buf_commit(harena_buf *b, size_t size)
+{
+    b->len += hri_min(size, b->cap - b->len);
+}
+
+/* ---- write ---- */
+
+int harena_buf_write(harena_buf *b, const void *bytes, size_t size)
+{
+    size_t inside = (size_t)((uintptr_t)bytes - (uintptr_t)b->data);
+    bool own = b->data != NULL && inside < b->cap;
+    int result = b->error != 0 ? -b->error : 0;
+
+    if (size == 0 || result != 0)
+        return result;
+    if (bytes == NULL)
+        return fail(b, EINVAL);
+    if (HRI_UNLIKELY(size > b->cap - b->len))
+        result = grow(b, size, !own);
+    if (result != 0)
+        return result;
+    if (HRI_UNLIKELY(own)) /* they may have moved with the rest */
+        bytes = b->data + inside;
+    memmove(b->data + b->len, bytes, size);
+    b->len += size;
+    return 0;
+}
+
+int harena_buf_write_byte(harena_buf *b, unsigned char byte)
+{
+    int result = make_room(b, 1);
+
+    if (result == 0)
+        b->data[b->len++] = (char)byte;
+    return result;
+}
+
+int harena_buf_write_string(harena_buf *b, const char *string)
+{
+    return string != NULL ? harena_buf_write(b, string, strlen(string)) : fail(b, EINVAL);
+}
+
+/* Formats into the room there is; *length is what it takes, without its NUL. */
+static int format_into(harena_buf *b, const char *format, va_list args, size_t *length)
+{
+    int result = vsnprintf(b->data + b->len, b->cap - b->len, format, args);
+
+    if (result < 0)
+        return fail(b, errno);
+    *length = (size_t)result;
+    return 0;
+}
+
+int harena_buf_printf(harena_buf *b, const char *format, ...)
+{
+    int result, saved = errno;
+    size_t length = 0;
+    va_list args;
+
+    if (format == NULL)
+        return fail(b, EINVAL);
+    result = make_room(b, 1);
+    if (result != 0)
+        return result;
+    va_start(args, format);
+    result = format_into(b, format, args, &length);
+    va_end(args);
+    if (result == 0 && length >= b->cap - b->len) {
+        result = make_room(b, length + 1);
+        if (result == 0) {
+            va_start(args, format);
+            result = format_into(b, format, args, &length);
+            va_end(args);
+        }
+    }
+    if (result == 0) {
+        b->len += length;
+        errno = saved;
+    }
+    return result;
+}
+
+/* ---- read ---- */
+
+/* Up to `size` bytes are read now; where they lay. */
+static char *take(harena_buf *b, size_t *size)
+{
+    char *at = b->data + b->off;
+
+    *size = hri_min(*size, b->len - b->off);
+    b->off += *size;
+    if (b->off == b->len)
+        b->off = b->len =
+            0; /* all of the room serves again; the bytes stay until the next writer */
+    return at;
+}
+
+size_t harena_buf_read(harena_buf *b, void *to, size_t size)
+{
+    char *at;
+
+    if (b->off == b->len)
+        return 0;
+    at = take(b, &size);
+    memcpy(to, at, size);
+    return size;
+}
+
+int harena_buf_read_byte(harena_buf *b)
+{
+    size_t size = 1;
+
+    return b->off != b->len ? (unsigned char)*take(b, &size) : -1;
+}
+
+void *harena_buf_next(harena_buf *b, size_t *size)
+{
+    if (b->off == b->len)
+        *size = 0;
+    return *size != 0 ? take(b, size) : NULL;
+}
+
+char *harena_buf_bytes(const harena_buf *b)
+{
+    return b->data != NULL ? b->data + b->off : NULL;
+}
+
+const char *harena_buf_string(harena_buf *b)
+{
+    char *end = harena_buf_reserve(b, 1);
+
+    if (end == NULL)
+        return NULL;
+    *end = '\0';
+    return b->data + b->off;
+}
+
+size_t harena_buf_len(const harena_buf *b)
+{
+    return b->len - b->off;
+}
+
+size_t harena_buf_cap(const harena_buf *b)
+{
+    return b->cap;
+}
+
+/* ---- shorten ---- */
+
+int harena_buf_truncate(harena_buf *b, size_t unread)
+{
+    if (unread > b->len - b->off)
+        return -EINVAL;
+    b->len = b->off + unread;
+    return 0;
+}
+
+void harena_buf_reset(harena_buf *b)
+{
+    b->off = b->len = 0;
+    b->error = 0;
+}
+
+/* ---- file descriptors ---- */
+
+ssize_t harena_buf_write_to(harena_buf *b, int fd)
+{
+    ssize_t sum = 0, written;
+    int saved = errno;
+    size_t size;
+
+    while (b->off != b->len) {
+        written = write(fd, b->data + b->off, b->len - b->off);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0) {
+            sum = -errno;
+            break;
+        }
+        size = (size_t)written;
+        (void)take(b, &size);
+        sum += written;
+    }
+    errno = saved;
+    return sum;
+}
+
+ssize_t harena_buf_read_from(harena_buf *b, int fd)
+{
+    ssize_t sum = 0, got;
+    int saved = errno, result;
+
+    for (;;) {
+        result = make_room(b, b->cap - b->len < READ_LEAST / 8 ? READ_LEAST : 1);
+        if (result != 0) {
+            sum = result;
+            break;
+        }
+        got = read(fd, b->data + b->len, b->cap - b->len);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            if (got < 0)
+                sum = -errno;
+            break;
+        }
+        b->len += (size_t)got;
+        sum += got;
+    }
+    errno = saved;
+    return sum;
+}

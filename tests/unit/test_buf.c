@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Growable bytes: what a bytes.Buffer gives, on an arena, and file descriptors that misbehave. */
+#define _GNU_SOURCE 1 /* memfd_create, F_SETPIPE_SZ */
+#include "unit.h"
+#include <fcntl.h>
+#include <harena/buf.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+static harena_provider *p;
+static harena *a;
+static harena_buf b;
+
+static void set_up(void)
+{
+    p = provider_of(GIB, 0, NULL);
+    a = arena_of(p, 0);
+    harena_buf_init(&b, a);
+}
+
+static void tear_down(void)
+{
+    harena_release(a);
+    ends_clean(p);
+}
+
+static void holds(const char *text)
+{
+    ck_assert_uint_eq(harena_buf_len(&b), strlen(text));
+    ck_assert_str_eq(SUCCEEDS(harena_buf_string(&b)), text);
+    ck_assert_uint_eq(harena_buf_len(&b), strlen(text));
+}
+
+START_TEST(fresh_buffer_holds_nothing)
+{
+    size_t size = 10;
+    char byte;
+
+    ck_assert_uint_eq(harena_buf_len(&b), 0);
+    ck_assert_uint_eq(harena_buf_cap(&b), 0);
+    ck_assert_ptr_null(harena_buf_bytes(&b));
+    ck_assert_int_eq(harena_buf_read_byte(&b), -1);
+    ck_assert_uint_eq(harena_buf_read(&b, &byte, 1), 0);
+    ck_assert_ptr_null(harena_buf_next(&b, &size));
+    ck_assert_uint_eq(size, 0);
+    ck_assert_int_eq(harena_buf_truncate(&b, 0), 0);
+    ck_assert_int_eq(harena_buf_truncate(&b, 1), -EINVAL);
+    ck_assert_uint_eq(harena_len(a), 0);
+    holds("");
+}
+END_TEST
+
+START_TEST(writers_append)
+{
+    QUIETLY(ck_assert_int_eq(harena_buf_write(&b, "ab", 2), 0));
+    QUIETLY(ck_assert_int_eq(harena_buf_write_byte(&b, 'c'), 0));
+    QUIETLY(ck_assert_int_eq(harena_buf_write_string(&b, "def"), 0));
+    QUIETLY(ck_assert_int_eq(harena_buf_printf(&b, "%d-%s", 12, "g"), 0));
+    ck_assert_int_eq(harena_buf_write(&b, NULL, 0), 0);
+    holds("abcdef12-g");
+}
+END_TEST
+
+START_TEST(readers_take_from_the_front)
+{
+    char to[8] = "";
+    size_t size = 2;
+
+    harena_buf_write_string(&b, "abcdefgh");
+    ck_assert_int_eq(harena_buf_read_byte(&b), 'a');
+    ck_assert_uint_eq(harena_buf_read(&b, to, 3), 3);
+    ck_assert_str_eq(to, "bcd");
+    ck_assert_mem_eq(SUCCEEDS(harena_buf_next(&b, &size)), "ef", 2);
+    ck_assert_uint_eq(size, 2);
+    holds("gh");
+    ck_assert_uint_eq(harena_buf_read(&b, to, sizeof to), 2);
+    ck_assert_int_eq(harena_buf_read_byte(&b), -1);
+    harena_buf_write_byte(&b, 0xff);
+    ck_assert_int_eq(harena_buf_read_byte(&b), 255);
+}
+END_TEST
+
+START_TEST(next_gives_what_there_is)
+{
+    size_t size = 100;
+
+    harena_buf_write_string(&b, "abc");
+    ck_assert_ptr_eq(SUCCEEDS(harena_buf_next(&b, &size)), b.data);
+    ck_assert_uint_eq(size, 3);
+}
+END_TEST
+
+START_TEST(reading_copies_nothing)
+{
+    char *at;
+    size_t size = 10;
+
+    harena_buf_write_string(&b, "0123456789abcdef");
+    at = harena_buf_bytes(&b);
+    ck_assert_ptr_eq(harena_buf_next(&b, &size), at);
+    ck_assert_ptr_eq(harena_buf_bytes(&b), at + 10);
+}
+END_TEST
+
+START_TEST(room_that_was_read_serves_again)
+{
+    size_t cap;
+
+    for (int i = 0; i < 64; i++)
+        harena_buf_write_byte(&b, 'x');
+    cap = harena_buf_cap(&b);
+    for (int i = 0; i < 100000; i++) { /* a queue of 40 bytes */
+        if (harena_buf_len(&b) > 40)
+            ck_assert_int_eq(harena_buf_read_byte(&b), 'x');
+        ck_assert_int_eq(harena_buf_write_byte(&b, 'x'), 0);
+    }
+    ck_assert_uint_le(harena_buf_cap(&b), 2 * cap);
+}
+END_TEST
+
+START_TEST(queue_keeps_its_order_however_it_moves)
+{
+    unsigned in = 0, out = 0;
+    uint32_t random = 12345;
+
+    while (out < 200000) {
+        random = random * 1664525 + 1013904223;
+        for (unsigned i = random >> 28; i > 0; i--)
+            ck_assert_int_eq(harena_buf_write_byte(&b, (unsigned char)(in++ * 7)), 0);
+        for (unsigned i = random >> 24 & 15; i > 0 && out < in; i--)
+            EXPECT(harena_buf_read_byte(&b) == (unsigned char)(out++ * 7));
+        EXPECT(harena_buf_len(&b) == in - out);
+    }
+}
+END_TEST
+
+START_TEST(own_bytes_may_be_written_again)
+{
+    size_t size = 5;
+    char *read;
+
+    harena_buf_write_string(&b, "salve");
+    for (int i = 0; i < 10; i++)
+        ck_assert_int_eq(harena_buf_write(&b, harena_buf_bytes(&b), harena_buf_len(&b)), 0);
+    ck_assert_uint_eq(harena_buf_len(&b), 5 * 1024);
+    for (size_t i = 0; i < 5 * 1024; i++)
+        EXPECT(harena_buf_bytes(&b)[i] == "salve"[i % 5]);
+    for (int i = 0; i < 5000; i++) { /* round and round */
+        read = SUCCEEDS(harena_buf_next(&b, &size));
+        ck_assert_int_eq(harena_buf_write(&b, read, size), 0);
+    }
+    ck_assert_uint_eq(harena_buf_len(&b), 5 * 1024);
+    for (size_t i = 0; i < 5 * 1024; i++)
+        EXPECT(harena_buf_bytes(&b)[i] == "salve"[i % 5]);
+}
+END_TEST
+
+START_TEST(reserve_and_commit_write_in_place)
+{
+    char *room = SUCCEEDS(harena_buf_reserve(&b, 100));
+
+    memset(room, 'r', 100);
+    ck_assert_uint_eq(harena_buf_len(&b), 0);
+    harena_buf_commit(&b, 3);
+    holds("rrr");
+    harena_buf_commit(&b, SIZE_MAX); /* no more than there is room for */
+    ck_assert_uint_eq(harena_buf_len(&b), harena_buf_cap(&b));
+    ck_assert_ptr_nonnull(harena_buf_reserve(&b, 0));
+}
+END_TEST
+
+START_TEST(growth_is_in_place_when_it_can_be)
+{
+    char *first;
+
+    harena_buf_write_byte(&b, 'x');
+    first = harena_buf_bytes(&b);
+    for (int i = 0; i < 30000; i++)
+        harena_buf_write_byte(&b, 'x');
+    ck_assert_ptr_eq(harena_buf_bytes(&b), first);
+    ck_assert_uint_le(harena_len(a), 65536);
+}
+END_TEST
+
+START_TEST(truncate_and_reset_keep_the_room)
+{
+    size_t cap;
+
+    harena_buf_write_string(&b, "abcdef");
+    cap = harena_buf_cap(&b);
+    harena_buf_read_byte(&b);
+    ck_assert_int_eq(harena_buf_truncate(&b, 6), -EINVAL);
+    holds("bcdef");
+    ck_assert_int_eq(harena_buf_truncate(&b, 2), 0);
+    holds("bc");
+    harena_buf_reset(&b);
+    holds("");
+    ck_assert_uint_eq(harena_buf_cap(&b), cap);
+}
+END_TEST
+
+START_TEST(long_text_is_formatted_whole)
+{
+    static char expected[100001];
+
+    memset(expected, 'z', 100000);
+    harena_buf_write_string(&b, "<");
+    QUIETLY(ck_assert_int_eq(harena_buf_printf(&b, "%s>", expected), 0));
+    ck_assert_uint_eq(harena_buf_len(&b), 100002);
+    ck_assert_mem_eq(harena_buf_bytes(&b) + 1, expected, 100000);
+    ck_assert_int_eq(harena_buf_bytes(&b)[100001], '>');
+}
+END_TEST
+
+START_TEST(error_sticks_until_reset)
+{
+    harena *small = arena_of(p, CHUNK);
+    char *room;
+
+    harena_buf_init(&b, small);
+    ck_assert_int_eq(harena_buf_write_string(&b, "kept"), 0);
+    room = harena_buf_reserve(&b, 10 * MIB);
+    ck_assert_ptr_null(room);
+    ck_assert_int_eq(errno, ENOMEM);
+    ck_assert_int_eq(b.error, ENOMEM);
+    ck_assert_int_eq(harena_buf_write_byte(&b, 'x'), -ENOMEM);
+    ck_assert_int_eq(harena_buf_printf(&b, "x"), -ENOMEM);
+    ck_assert_int_eq(harena_buf_write(&b, "", 0), -ENOMEM);
+    ck_assert_ptr_null(harena_buf_string(&b));
+    ck_assert_uint_eq(harena_buf_len(&b), 4);
+    ck_assert_int_eq(harena_buf_read_byte(&b), 'k');
+    harena_buf_reset(&b);
+    ck_assert_int_eq(harena_buf_write_string(&b, "again"), 0);
+    holds("again");
+    harena_release(small);
+}
+END_TEST
+
+START_TEST(no_room_to_double_is_room_for_what_is_needed)
+{
+    harena *small = arena_of(p, CHUNK);
+    size_t written = 0;
+
+    harena_buf_init(&b, small);
+    while (harena_buf_write_byte(&b, 'x') == 0)
+        written++;
+    ck_assert_uint_eq(written, CHUNK);
+    harena_release(small);
+}
+END_TEST
+
+START_TEST(bad_arguments_are_errors)
+{
+    harena_buf none;
+
+    ck_assert_int_eq(harena_buf_write(&b, NULL, 1), -EINVAL);
+    harena_buf_reset(&b);
+    ck_assert_int_eq(harena_buf_write_string(&b, NULL), -EINVAL);
+    harena_buf_reset(&b);
+    ck_assert_int_eq(harena_buf_printf(&b, opaque(0) != 0 ? "" : NULL), -EINVAL);
+    harena_buf_init(&none, NULL);
+    ck_assert_int_eq(harena_buf_write_byte(&none, 'x'), -EINVAL);
+    FAILS(EINVAL, harena_buf_reserve(&none, 1));
+    harena_buf_reset(&b);
+    FAILS(ENOMEM, harena_buf_reserve(&b, opaque(SIZE_MAX)));
+}
+END_TEST
+
+/* ---- file descriptors ---- */
+
+/* A pattern of `size` bytes in the buffer. */
+static void write_pattern(size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        EXPECT(harena_buf_write_byte(&b, (unsigned char)(i * 31 >> 3)) == 0);
+}
+
+static void expect_pattern(size_t from, size_t size)
+{
+    ck_assert_uint_eq(harena_buf_len(&b), size);
+    for (size_t i = 0; i < size; i++)
+        EXPECT((unsigned char)harena_buf_bytes(&b)[i] == (unsigned char)((from + i) * 31 >> 3));
+}
+
+START_TEST(file_is_written_and_read_whole)
+{
+    int fd = memfd_create("buf", MFD_CLOEXEC);
+
+    ck_assert_int_ge(fd, 0);
+    write_pattern(3 * MIB + 17);
+    QUIETLY(ck_assert_int_eq(harena_buf_write_to(&b, fd), 3 * MIB + 17));
+    ck_assert_uint_eq(harena_buf_len(&b), 0);
+    ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+    QUIETLY(ck_assert_int_eq(harena_buf_read_from(&b, fd), 3 * MIB + 17));
+    expect_pattern(0, 3 * MIB + 17);
+    ck_assert_int_eq(harena_buf_read_from(&b, fd), 0);
+    close(fd);
+}
+END_TEST
+
+static void ignore_signal(int number)
+{
+    (void)number;
+}
+
+struct pipe_end {
+    int fd;
+    pthread_t main;
+    size_t bytes;
+};
+
+/* Takes a few bytes at a time, and interrupts the writer in between. */
+static void *read_slowly(void *ctx)
+{
+    struct pipe_end *end = ctx;
+    unsigned char some[777];
+    ssize_t got;
+
+    while ((got = read(end->fd, some, sizeof some)) > 0) {
+        for (ssize_t i = 0; i < got; i++)
+            if (some[i] != (unsigned char)((end->bytes + (size_t)i) * 31 >> 3))
+                return NULL;
+        end->bytes += (size_t)got;
+        pthread_kill(end->main, SIGUSR1);
+    }
+    return ctx;
+}
+
+START_TEST(short_and_interrupted_writes_go_on)
+{
+    struct sigaction action = {.sa_handler = ignore_signal}; /* no SA_RESTART */
+    struct pipe_end end;
+    int fds[2];
+    pthread_t thread;
+    void *result;
+
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    ck_assert_int_eq(pipe(fds), 0);
+    fcntl(fds[1], F_SETPIPE_SZ, 4096);
+    end = (struct pipe_end){fds[0], pthread_self(), 0};
+    write_pattern(MIB);
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_slowly, &end), 0);
+    ck_assert_int_eq(harena_buf_write_to(&b, fds[1]), MIB);
+    close(fds[1]);
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    ck_assert_ptr_nonnull(result);
+    ck_assert_uint_eq(end.bytes, MIB);
+    close(fds[0]);
+}
+END_TEST
+
+/* Gives a few bytes at a time, and interrupts the reader in between. */
+static void *write_slowly(void *ctx)
+{
+    struct pipe_end *end = ctx;
+
+    for (size_t done = 0; done < end->bytes;) {
+        unsigned char some[777];
+        size_t size = end->bytes - done < sizeof some ? end->bytes - done : sizeof some;
+
+        for (size_t i = 0; i < size; i++)
+            some[i] = (unsigned char)((done + i) * 31 >> 3);
+        if (write(end->fd, some, size) != (ssize_t)size)
+            return NULL;
+        done += size;
+        pthread_kill(end->main, SIGUSR1);
+    }
+    close(end->fd);
+    return ctx;
+}
+
+START_TEST(short_and_interrupted_reads_go_on)
+{
+    struct sigaction action = {.sa_handler = ignore_signal};
+    struct pipe_end end;
+    int fds[2];
+    pthread_t thread;
+    void *result;
+
+    ck_assert_int_eq(sigaction(SIGUSR1, &action, NULL), 0);
+    ck_assert_int_eq(pipe(fds), 0);
+    end = (struct pipe_end){fds[1], pthread_self(), MIB};
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_slowly, &end), 0);
+    ck_assert_int_eq(harena_buf_read_from(&b, fds[0]), MIB);
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    ck_assert_ptr_nonnull(result);
+    expect_pattern(0, MIB);
+    close(fds[0]);
+}
+END_TEST
+
+START_TEST(what_was_written_before_an_error_is_gone)
+{
+    int fds[2];
+    ssize_t room;
+
+    ck_assert_int_eq(pipe2(fds, O_NONBLOCK), 0);
+    room = fcntl(fds[1], F_SETPIPE_SZ, 4096);
+    write_pattern(100000);
+    ck_assert_int_eq(harena_buf_write_to(&b, fds[1]), -EAGAIN);
+    expect_pattern((size_t)room, 100000 - (size_t)room);
+    ck_assert_int_eq(b.error, 0); /* the descriptor's error, not the buffer's */
+    close(fds[0]);
+    signal(SIGPIPE, SIG_IGN);
+    ck_assert_int_eq(harena_buf_write_to(&b, fds[1]), -EPIPE);
+    ck_assert_int_eq(harena_buf_write_to(&b, -1), -EBADF);
+    expect_pattern((size_t)room, 100000 - (size_t)room);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(what_was_read_before_an_error_is_kept)
+{
+    int fds[2];
+
+    ck_assert_int_eq(pipe2(fds, O_NONBLOCK), 0);
+    ck_assert_int_eq(write(fds[1], "abc", 3), 3);
+    ck_assert_int_eq(harena_buf_read_from(&b, fds[0]), -EAGAIN);
+    holds("abc");
+    ck_assert_int_eq(harena_buf_read_from(&b, -1), -EBADF);
+    holds("abc");
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(file_larger_than_the_arena_is_enomem)
+{
+    int fd = memfd_create("buf", MFD_CLOEXEC);
+    harena *small = arena_of(p, CHUNK);
+
+    ck_assert_int_eq(ftruncate(fd, (off_t)MIB), 0);
+    harena_buf_init(&b, small);
+    ck_assert_int_eq(harena_buf_read_from(&b, fd), -ENOMEM);
+    ck_assert_uint_gt(harena_buf_len(&b), CHUNK / 2);
+    ck_assert_int_eq(b.error, ENOMEM);
+    close(fd);
+    harena_release(small);
+}
+END_TEST
+
+RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_append,
+                 readers_take_from_the_front, next_gives_what_there_is, reading_copies_nothing,
+                 room_that_was_read_serves_again, queue_keeps_its_order_however_it_moves,
+                 own_bytes_may_be_written_again, reserve_and_commit_write_in_place,
+                 growth_is_in_place_when_it_can_be, truncate_and_reset_keep_the_room,
+                 long_text_is_formatted_whole, error_sticks_until_reset,
+                 no_room_to_double_is_room_for_what_is_needed, bad_arguments_are_errors,
+                 file_is_written_and_read_whole, short_and_interrupted_writes_go_on,
+                 short_and_interrupted_reads_go_on, what_was_written_before_an_error_is_gone,
+                 what_was_read_before_an_error_is_kept, file_larger_than_the_arena_is_enomem)
