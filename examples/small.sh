@@ -23,6 +23,9 @@ city=Nimes -> 503 out of memory
 city=Verona -> [city is Verona]
 held after a reset: 65536 bytes
 EOF
+expect request_pool <<'EOF'
+20000 served, 0 refused, some are idle, 0 bytes left
+EOF
 expect shared_index <<'EOF'
 80000 right, 0 resets refused, 0 bytes left
 EOF

@@ -8,5 +8,6 @@
 #include <harena/snapshot.h>
 #include <harena/array.h>
 #include <harena/buf.h>
+#include <harena/pool.h>
 #include <harena/stats.h>
 #endif

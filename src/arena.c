@@ -2,7 +2,6 @@
 /* How a single-owner arena is made, emptied, released, asked. Layer 5. */
 #include "arena.h"
 
-#include "probe.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -15,7 +14,7 @@ static __thread harena *current __attribute__((tls_model("initial-exec")));
 
 /* ---- create ---- */
 
-static bool valid(const harena_options *o)
+bool hri_arena_options_valid(const harena_options *o)
 {
     if (o->size != sizeof(*o))
         return false;
@@ -29,7 +28,7 @@ static bool valid(const harena_options *o)
 
 static void init(struct hri_arena *a, const harena_options *o)
 {
-    memset(a, 0, sizeof(*a));
+    memset(a, 0, offsetof(struct hri_arena, idle));
     a->window.ops = &hri_arena_ops;
     a->alignment = hri_max(o->alignment, HRI_ALIGNMENT);
     a->hidden = a->alignment > HRI_ALIGNMENT;
@@ -59,14 +58,14 @@ harena *harena_create(const harena_options *options)
     struct hri_arena *a;
     int saved = errno;
 
-    if (!valid(o)) {
+    if (!hri_arena_options_valid(o)) {
         errno = EINVAL;
         return NULL;
     }
     p = hri_provider_or_default(o->provider);
     if (p == NULL)
         return NULL;
-    a = hri_slab_get(&p->slab, sizeof(*a));
+    a = hri_slab_get_kind(&p->slab, HRI_SLAB_ARENA, sizeof(*a));
     if (a == NULL) {
         errno = ENOMEM;
         return NULL;
@@ -77,7 +76,7 @@ harena *harena_create(const harena_options *options)
     a->sums = hri_names_find(&p->names, a->name);
     if (o->initial != 0 && !hri_arena_take_initial(a, o->initial)) {
         hri_name_failed(a->sums);
-        hri_slab_put(&p->slab, a, sizeof(*a));
+        hri_slab_put_kind(&p->slab, HRI_SLAB_ARENA, a, sizeof(*a));
         return NULL;
     }
     a->retain = o->retain != 0 ? o->retain : hri_max(a->held, HRI_CHUNK);
@@ -105,8 +104,8 @@ harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *op
     size_t skipped = -(uintptr_t)memory & (HRI_ALIGNMENT - 1);
     struct hri_arena *a;
 
-    if (memory == NULL || bytes > PTRDIFF_MAX || !valid(o) || o->limit != 0 || o->initial != 0 ||
-        o->first != NULL || o->rcu != NULL || bytes < skipped + sizeof(*a)) {
+    if (memory == NULL || bytes > PTRDIFF_MAX || !hri_arena_options_valid(o) || o->limit != 0 ||
+        o->initial != 0 || o->first != NULL || o->rcu != NULL || bytes < skipped + sizeof(*a)) {
         errno = EINVAL;
         return NULL;
     }
@@ -120,146 +119,32 @@ harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *op
     return &a->window;
 }
 
-/* ---- reset ---- */
-
-/* How many bytes are handed out. */
-static size_t note_peak(struct hri_arena *a)
-{
-    size_t len = hri_arena_len(a);
-
-    if (len > hri_load_relaxed(&a->peak))
-        hri_store_relaxed(&a->peak, len);
-    return len;
-}
-
-static void put_extent(struct hri_arena *a, uint32_t chunk)
-{
-    uint32_t length = hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->length);
-
-    hri_counter_add(&a->held, -(uint64_t)length * HRI_CHUNK);
-    hri_counter_add(length == 1 ? &a->chunks : &a->runs, UINT64_MAX);
-    hri_run_put(a->provider, chunk);
-}
-
-/* The initial run comes first in what is kept; else it is an extent like any other. */
-static void keep_initial(struct hri_arena *a, uint64_t *budget)
-{
-    uint64_t bytes;
-
-    if (a->initial == 0)
-        return;
-    bytes = (uint64_t)hri_load_relaxed(&hri_provider_extent(a->provider, a->initial - 1)->length) *
-            HRI_CHUNK;
-    if (bytes <= *budget)
-        *budget -= bytes;
-    else
-        a->initial = 0;
-}
-
-/* What a reset may keep, and what is left to look at. */
-struct keep {
-    uint64_t chunks_left; /* single chunks not looked at yet */
-    uint64_t
-        chunk_bytes; /* to keep in single chunks: the last ones that are looked at, so the oldest */
-    uint64_t run_bytes; /* to keep in runs */
-};
-
-static bool wants_to_keep(struct keep *keep, uint32_t length)
-{
-    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
-
-    if (length == 1)
-        return keep->chunks_left-- * HRI_CHUNK <= keep->chunk_bytes;
-    if (bytes > keep->run_bytes)
-        return false;
-    keep->run_bytes -= bytes;
-    return true;
-}
-
-/* Looks through a list of extents, newest first: keeps some as spare, gives the rest back. */
-static void keep_or_put(struct hri_arena *a, uint32_t list, struct keep *keep)
-{
-    while (list != 0) {
-        uint32_t chunk = list - 1;
-        struct hri_extent *extent = hri_provider_extent(a->provider, chunk);
-        uint32_t length = hri_load_relaxed(&extent->length);
-        uint32_t *spares = length == 1 ? &a->spare_chunks : &a->spare_runs;
-
-        list = hri_load_relaxed(&extent->next);
-        if (chunk + 1 == a->initial)
-            continue; /* hri_arena_open_first finds it */
-        if (!wants_to_keep(keep, length)) {
-            put_extent(a, chunk);
-            continue;
-        }
-        hri_store_relaxed(&extent->next, *spares); /* relaxed: the owner's list */
-        *spares = chunk + 1;
-    }
-}
-
-static bool is_single(const struct hri_arena *a, uint32_t extent)
-{
-    return extent != 0 &&
-           hri_load_relaxed(&hri_provider_extent(a->provider, extent - 1)->length) == 1;
-}
-
-/* Windows closed, `retain` bytes kept as spare, the rest given back. The oldest chunk is kept, and the next oldest is
- * the last one put: so the next round takes the same chunks in the same order, out of this core's cache. */
-static void empty(struct hri_arena *a, uint64_t retain)
-{
-    uint32_t used = a->extents, chunks = a->spare_chunks, runs = a->spare_runs;
-    uint64_t held = a->held;
-    struct keep keep;
-
-    hri_arena_close_windows(a);
-    hri_store_relaxed(&a->closed, 0);
-    a->extents = a->spare_chunks = a->spare_runs = 0;
-    if (a->fixed)
-        return;
-    keep_initial(a, &retain);
-    keep.chunks_left = hri_load_relaxed(&a->chunks) - is_single(a, a->initial);
-    keep.chunk_bytes = hri_min(retain, keep.chunks_left * HRI_CHUNK);
-    keep.run_bytes = retain - keep.chunk_bytes;
-    keep_or_put(a, runs, &keep);
-    keep_or_put(a, chunks, &keep);
-    keep_or_put(a, used, &keep);
-    if (a->held != held)
-        hri_name_put(a->sums, held - a->held);
-}
-
-void harena_reset(harena *window)
-{
-    struct hri_arena *a;
-    size_t len;
-
-    if (window == NULL || !window->ops->own)
-        return;
-    a = hri_arena_of(window);
-    hri_cleanup_run(&a->cleanups);
-    len = note_peak(a);
-    empty(a, a->retain);
-    a->failed = false;
-    hri_counter_add(&a->resets, 1);
-    HRI_PROBE(reset, a->name, len);
-    HRI_TRACE("reset arena=%s len=%zu kept=%zu", a->name, len, (size_t)a->held);
-    hri_arena_open_first(a);
-}
-
 /* ---- release ---- */
+
+void hri_arena_leave_home(struct hri_arena *a)
+{
+    struct hri_arena_home *home = hri_load_relaxed(&a->home);
+
+    if (HRI_LIKELY(home == NULL))
+        return;
+    hri_store_relaxed(&a->home, NULL); /* relaxed: the owner's; read by a wrong give as well */
+    home->left(home);
+}
 
 /* Everything back; the record last. */
 static void release(struct hri_arena *a)
 {
     harena_provider *p = a->provider;
 
+    hri_arena_leave_home(a);
     hri_cleanup_run(&a->cleanups);
     HRI_TRACE("release arena=%s len=%zu held=%zu", a->name, hri_arena_len(a), (size_t)a->held);
     a->retain = 0;
-    empty(a, 0);
+    hri_arena_empty(a, 0);
     if (a->fixed)
         return;
     hri_name_ended(a->sums);
-    hri_slab_put(&p->slab, a, sizeof(*a));
+    hri_slab_put_kind(&p->slab, HRI_SLAB_ARENA, a, sizeof(*a));
     hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
 }
 
@@ -281,6 +166,7 @@ static bool has_cleanups(struct hri_retired *item)
 
 void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain)
 {
+    hri_arena_leave_home(a);
     a->retired = (struct hri_retired){
         .reclaim = reclaim,
         .bytes = a->held,

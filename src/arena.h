@@ -14,6 +14,11 @@ struct hri_medium {
     uint32_t length; /* chunks of the next run */
 };
 
+/* What an arena belongs to that is lent and comes back: part of the record of a pool. */
+struct hri_arena_home {
+    void (*left)(struct hri_arena_home *home); /* an arena will not come back */
+};
+
 struct hri_arena {
     harena window;   /* first: a harena * is a struct hri_arena * */
     char *dirty;     /* bytes of the window from here to end are zero */
@@ -42,8 +47,8 @@ struct hri_arena {
 
     harena_provider *provider;
     struct hri_name *sums; /* of all arenas of the name; NULL: a fixed one, not counted */
-    uint64_t limit;  /* of held; UINT64_MAX: none */
-    uint64_t retain; /* bytes that reset may keep warm */
+    uint64_t limit;        /* of held; UINT64_MAX: none */
+    uint64_t retain;       /* bytes that reset may keep warm */
     size_t alignment;
     char *own_memory; /* the caller's: `first`, or a fixed arena's; NULL: none */
     char *own_end;
@@ -53,6 +58,13 @@ struct hri_arena {
     struct hri_domain *snapshot_domain; /* where it is retired to then */
     struct hri_retired retired;
     char name[HRI_NAME_SIZE];
+
+    /* A pool's. */
+    struct hri_arena_home *home; /* atomic; NULL: it belongs to none */
+    uint64_t key;                /* the hash of what it was acquired for */
+    uint64_t need;               /* bytes; the most that resets since then have found in use */
+    uint32_t lent;               /* atomic; 1: it is out */
+    hri_stack_entry idle;        /* last: no create touches it, a slow pop may look at it */
 };
 
 extern const struct harena_ops hri_arena_ops;
@@ -71,6 +83,20 @@ static inline bool hri_arena_can_retire(const harena *a)
 /* Retires an arena that nobody can find any more; its bytes count as deferred. */
 void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain);
 
+/* The arena comes back to no pool any more. */
+void hri_arena_leave_home(struct hri_arena *a);
+
+/* Bytes that it holds for what has been allocated: no spare extents, no chunks that the window has not come to. */
+uint64_t hri_arena_need(const struct hri_arena *a);
+
+/* As harena_reset, but it keeps up to `retain` bytes. */
+void hri_arena_reset(struct hri_arena *a, uint64_t retain);
+
+/* Closes the windows, keeps up to `retain` bytes as spare, gives the rest back. */
+void hri_arena_empty(struct hri_arena *a, uint64_t retain);
+
+bool hri_arena_options_valid(const harena_options *options);
+
 /* arena_alloc.c */
 void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed);
 
@@ -79,6 +105,10 @@ void hri_arena_close_windows(struct hri_arena *a);
 
 /* Opens the window on what an empty arena holds: the caller's memory, the initial run, or a spare chunk. */
 void hri_arena_open_first(struct hri_arena *a);
+
+/* Empties an arena that holds one chunk and nothing else: the window goes back to the chunk's beginning. No line is
+ * written that another arena's owner may write. False: it is not such an arena. */
+bool hri_arena_rewind(struct hri_arena *a);
 
 /* Takes the run of options.initial. False and errno: refused. */
 bool hri_arena_take_initial(struct hri_arena *a, size_t bytes);

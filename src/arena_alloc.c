@@ -230,6 +230,19 @@ static void open_extent(struct hri_arena *a, uint32_t chunk)
                 chunk + 1);
 }
 
+bool hri_arena_rewind(struct hri_arena *a)
+{
+    char *from;
+
+    if (a->held != HRI_CHUNK || a->extent == 0 || a->zero || a->own_memory != NULL)
+        return false;
+    from = hri_chunk_address(a->provider, a->extent - 1);
+    open_window(a, from, from + HRI_CHUNK,
+                a->window.cursor > a->dirty ? a->window.cursor : a->dirty, a->extent);
+    hri_store_relaxed(&a->closed, 0);
+    return true;
+}
+
 void hri_arena_open_first(struct hri_arena *a)
 {
     uint32_t chunk;

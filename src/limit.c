@@ -16,7 +16,7 @@
 static HRI_COLD void pass_soft_limit(harena_provider *p, uint64_t committed)
 {
     void (*drop_idle)(harena_provider *) =
-        hri_load_acquire(&p->drop_idle); /* PAIR domain-1: set like reclaim */
+        hri_load_acquire(&p->drop_idle); /* PAIR pools-1: set with the first pool */
     uint32_t above = 0;
 
     if (!hri_cas_relaxed(&p->above_soft, &above, 1)) /* relaxed: only one of many is to say so */

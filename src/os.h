@@ -27,6 +27,8 @@ struct hri_os {
     void (*wake)(uint32_t *word);
     /* Bytes of memory that the machine has. */
     uint64_t (*memory)(void);
+    /* Processors that it has, one at least. */
+    uint32_t (*processors)(void);
     /* Milliseconds on a clock that never goes back; coarse. */
     uint64_t (*milliseconds)(void);
 };

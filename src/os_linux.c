@@ -144,6 +144,13 @@ static uint64_t linux_memory(void)
     return pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
 }
 
+static uint32_t linux_processors(void)
+{
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    return processors > 0 ? (uint32_t)processors : 1;
+}
+
 static uint64_t linux_milliseconds(void)
 {
     struct timespec now;
@@ -163,5 +170,6 @@ struct hri_os hri_os = {
     .wait = linux_wait,
     .wake = linux_wake,
     .memory = linux_memory,
+    .processors = linux_processors,
     .milliseconds = linux_milliseconds,
 };

@@ -10,7 +10,8 @@
 #define HRI_PROVIDER_SHARDS  64 /* a power of two */
 #define HRI_PROVIDER_DOMAINS 8  /* RCU flavours that the objects of one provider may have */
 
-struct hri_domain; /* layer 4: what one flavour holds back */
+struct hri_domain;  /* layer 4: what one flavour holds back */
+struct harena_pool; /* layer 7 */
 
 /* What threads write often, apart from each other. Thread number t writes shard t alone, if t is below the number of
  * the last shard; the last shard is for all others and takes read-modify-writes. */
@@ -64,6 +65,7 @@ struct harena_provider {
         uint32_t seen); /* layer 4's way to get deferred memory back; NULL: nothing deferred */
 
     void (*drop_idle)(harena_provider *provider); /* layer 7's way to empty all pools; NULL: none */
+    struct harena_pool *pools; /* all records of pools there ever were, newest first */
 
     /* What goes back to the OS by and by; all atomic. Read by every put, written once a second. */
     uint32_t due HRI_ALIGNED; /* blocks to give back */

@@ -25,6 +25,7 @@ void hri_slab_init(struct hri_slab *slab, void *base, size_t size);
 /* A record of one kind never becomes one of another kind, even if they are of one size. */
 enum hri_slab_kind {
     HRI_SLAB_PRIVATE,    /* only who holds it looks at it */
+    HRI_SLAB_ARENA,      /* a pool's list may look at its link when it has been given back */
     HRI_SLAB_GENERATION, /* others look at its figures, also when it has been given back */
 };
 

@@ -44,6 +44,7 @@ int harena_snapshot_publish(harena_snapshot *s, harena *arena, void *root)
             errno = saved;
             return -ENOMEM;
         }
+        hri_arena_leave_home(hri_arena_of(arena));
         hri_store_relaxed(&hri_arena_of(arena)->root, root); /* relaxed: released by the exchange */
         hri_arena_of(arena)->snapshot_domain = domain;
     }

@@ -115,13 +115,14 @@ START_TEST(wait_ends_by_wake_by_time_or_at_once)
 }
 END_TEST
 
-START_TEST(the_machine_has_memory)
+START_TEST(the_machine_has_memory_and_processors)
 {
     ck_assert_uint_gt(hri_os.memory(), 16 * MIB);
+    ck_assert_uint_eq(hri_os.processors(), (uint32_t)sysconf(_SC_NPROCESSORS_ONLN));
 }
 END_TEST
 
 RUN_TESTS("os_linux", reserve_keeps_the_alignment, reserve_of_too_much_is_refused,
           reserved_addresses_are_not_usable_until_commit, purged_memory_reads_as_zero,
           what_is_not_reserved_gives_an_error, wait_ends_by_wake_by_time_or_at_once,
-          the_machine_has_memory)
+          the_machine_has_memory_and_processors)

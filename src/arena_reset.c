@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a single-owner arena is emptied, and what it keeps. Layer 5. */
+#include "arena.h"
+#include "probe.h"
+#include "trace.h"
+
+/* How many bytes are handed out. */
+static size_t note_peak(struct hri_arena *a)
+{
+    size_t len = hri_arena_len(a);
+
+    if (len > hri_load_relaxed(&a->peak))
+        hri_store_relaxed(&a->peak, len);
+    return len;
+}
+
+static void put_extent(struct hri_arena *a, uint32_t chunk)
+{
+    uint32_t length = hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->length);
+
+    hri_counter_add(&a->held, -(uint64_t)length * HRI_CHUNK);
+    hri_counter_add(length == 1 ? &a->chunks : &a->runs, UINT64_MAX);
+    hri_run_put(a->provider, chunk);
+}
+
+/* The initial run comes first in what is kept; else it is an extent like any other. */
+static void keep_initial(struct hri_arena *a, uint64_t *budget)
+{
+    uint64_t bytes;
+
+    if (a->initial == 0)
+        return;
+    bytes = (uint64_t)hri_load_relaxed(&hri_provider_extent(a->provider, a->initial - 1)->length) *
+            HRI_CHUNK;
+    if (bytes <= *budget)
+        *budget -= bytes;
+    else
+        a->initial = 0;
+}
+
+/* What a reset may keep, and what is left to look at. */
+struct keep {
+    uint64_t chunks_left; /* single chunks not looked at yet */
+    uint64_t
+        chunk_bytes; /* to keep in single chunks: the last ones that are looked at, so the oldest */
+    uint64_t run_bytes; /* to keep in runs */
+};
+
+static bool wants_to_keep(struct keep *keep, uint32_t length)
+{
+    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
+
+    if (length == 1)
+        return keep->chunks_left-- * HRI_CHUNK <= keep->chunk_bytes;
+    if (bytes > keep->run_bytes)
+        return false;
+    keep->run_bytes -= bytes;
+    return true;
+}
+
+/* Looks through a list of extents, newest first: keeps some as spare, gives the rest back. */
+static void keep_or_put(struct hri_arena *a, uint32_t list, struct keep *keep)
+{
+    while (list != 0) {
+        uint32_t chunk = list - 1;
+        struct hri_extent *extent = hri_provider_extent(a->provider, chunk);
+        uint32_t length = hri_load_relaxed(&extent->length);
+        uint32_t *spares = length == 1 ? &a->spare_chunks : &a->spare_runs;
+
+        list = hri_load_relaxed(&extent->next);
+        if (chunk + 1 == a->initial)
+            continue; /* hri_arena_open_first finds it */
+        if (!wants_to_keep(keep, length)) {
+            put_extent(a, chunk);
+            continue;
+        }
+        hri_store_relaxed(&extent->next, *spares); /* relaxed: the owner's list */
+        *spares = chunk + 1;
+    }
+}
+
+static uint64_t bytes_of(const struct hri_arena *a, uint32_t list)
+{
+    uint64_t chunks = 0;
+
+    for (; list != 0; list = hri_load_relaxed(&hri_provider_extent(a->provider, list - 1)->next))
+        chunks += hri_load_relaxed(&hri_provider_extent(a->provider, list - 1)->length);
+    return chunks * HRI_CHUNK;
+}
+
+uint64_t hri_arena_need(const struct hri_arena *a)
+{
+    return a->held - hri_round_down(hri_window_rest(&a->window), HRI_CHUNK) -
+           bytes_of(a, a->spare_chunks) - bytes_of(a, a->spare_runs);
+}
+
+static bool is_single(const struct hri_arena *a, uint32_t extent)
+{
+    return extent != 0 &&
+           hri_load_relaxed(&hri_provider_extent(a->provider, extent - 1)->length) == 1;
+}
+
+/* Windows closed, `retain` bytes kept as spare, the rest given back. The oldest chunk is kept, and the next oldest is
+ * the last one put: so the next round takes the same chunks in the same order, out of this core's cache. */
+void hri_arena_empty(struct hri_arena *a, uint64_t retain)
+{
+    uint32_t used = a->extents, chunks = a->spare_chunks, runs = a->spare_runs;
+    uint64_t held = a->held;
+    struct keep keep;
+
+    hri_arena_close_windows(a);
+    hri_store_relaxed(&a->closed, 0);
+    a->extents = a->spare_chunks = a->spare_runs = 0;
+    if (a->fixed)
+        return;
+    keep_initial(a, &retain);
+    keep.chunks_left = hri_load_relaxed(&a->chunks) - is_single(a, a->initial);
+    keep.chunk_bytes = hri_min(retain, keep.chunks_left * HRI_CHUNK);
+    keep.run_bytes = retain - keep.chunk_bytes;
+    keep_or_put(a, runs, &keep);
+    keep_or_put(a, chunks, &keep);
+    keep_or_put(a, used, &keep);
+    if (a->held != held)
+        hri_name_put(a->sums, held - a->held);
+}
+
+void hri_arena_reset(struct hri_arena *a, uint64_t retain)
+{
+    size_t len;
+
+    hri_cleanup_run(&a->cleanups);
+    len = note_peak(a);
+    a->failed = false;
+    hri_counter_add(&a->resets, 1);
+    if (retain < HRI_CHUNK || !hri_arena_rewind(a)) {
+        hri_arena_empty(a, retain);
+        hri_arena_open_first(a);
+    }
+    HRI_PROBE(reset, a->name, len);
+    HRI_TRACE("reset arena=%s len=%zu kept=%zu", a->name, len, (size_t)a->held);
+}
+
+void harena_reset(harena *window)
+{
+    struct hri_arena *a;
+
+    if (window == NULL || !window->ops->own)
+        return;
+    a = hri_arena_of(window);
+    if (a->home != NULL)
+        a->need = hri_max(a->need, hri_arena_need(a));
+    hri_arena_reset(a, a->retain);
+}
