@@ -3,8 +3,10 @@
  *
  * A first touch out of a huge page costs a seventh of one by small pages, and brings 2 MiB at once. So HARENA_HUGE_AUTO
  * asks for huge pages where all of the block will be wanted: in each block that a run covers, and in those that single
- * chunks fill, but for the first few blocks of the region, so that a process that uses one chunk pays for one. The end
- * of a long run keeps small pages: it must not bring 2 MiB for its last byte. */
+ * chunks fill, or runs of 2, 4, 8 or 16, but for the first few blocks of the region, so that a process that uses one
+ * chunk pays for one. The end of a long run keeps small pages: it must not bring 2 MiB for its last byte. So does a block
+ * that a run of 17 chunks begins: the next one needs a block of its own, and nobody might ever want the other 15, which
+ * no limit would have counted. */
 #include "commit.h"
 #include "os.h"
 
@@ -35,7 +37,8 @@ static bool wants_huge(const harena_provider *p, uint32_t block, uint32_t chunks
 {
     if (p->huge_pages != HARENA_HUGE_AUTO)
         return p->huge_pages == HARENA_HUGE_ON;
-    return chunks == HRI_BLOCK_CHUNKS || (chunks == length && block >= SMALL_BLOCKS);
+    return chunks == HRI_BLOCK_CHUNKS ||
+           (chunks == length && HRI_BLOCK_CHUNKS % length == 0 && block >= SMALL_BLOCKS);
 }
 
 static void advise(harena_provider *p, uint32_t index, bool huge)

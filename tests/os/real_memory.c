@@ -112,6 +112,42 @@ START_TEST(huge_pages_come_where_they_are_asked_for)
 }
 END_TEST
 
+/* Runs of `length` chunks, or random ones for 0, until the limit refuses: how much is resident beyond what was
+ * committed. */
+static size_t brought_in_vain(uint32_t length, test_rng *random)
+{
+    harena_provider *p = provider_of(GIB, 16 * MIB, NULL);
+    harena *arena = arena_of(p, 0);
+    size_t bytes, committed;
+    char *run, *lowest = NULL;
+
+    for (;;) {
+        size_t size = (length != 0 ? length : 1 + test_random(random) % 40) * CHUNK;
+
+        run = harena_alloc(arena, size);
+        if (run == NULL)
+            break;
+        memset(run, 1, size);
+        lowest = lowest == NULL || run < lowest ? run : lowest;
+    }
+    bytes = resident(block_of(lowest), 64 * MIB) * PAGE;
+    committed = stats_of(p).committed;
+    harena_release(arena);
+    ends_clean(p);
+    return bytes > committed ? bytes - committed : 0;
+}
+
+START_TEST(resident_memory_stays_near_the_limit)
+{
+    test_rng random = test_rng_for(1);
+
+    for (uint32_t length = 1; length < 40; length++)
+        ck_assert_uint_le(brought_in_vain(length, &random), BLOCK);
+    for (int i = 0; i < 40; i++)
+        ck_assert_uint_lt(brought_in_vain(0, &random), 2 * BLOCK);
+}
+END_TEST
+
 /* ---- given back ---- */
 
 static void *chunks[16384];
@@ -252,6 +288,7 @@ int main(void)
     tcase_add_test(tests, process_that_uses_one_chunk_pays_for_one);
     tcase_add_test(tests, run_does_not_bring_a_block_for_its_last_byte);
     tcase_add_test(tests, huge_pages_come_where_they_are_asked_for);
+    tcase_add_test(tests, resident_memory_stays_near_the_limit);
     tcase_add_loop_test(tests, after_a_peak_the_memory_is_really_back, 0, 2);
     tcase_add_test(tests, steady_load_faults_no_page);
     tcase_add_test(tests, locked_memory_goes_back_too);
