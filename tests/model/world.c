@@ -109,6 +109,11 @@ static void advise_huge(void *at, size_t bytes, bool huge)
     (void)at, (void)bytes, (void)huge;
 }
 
+static uint32_t processors(void)
+{
+    return 1;
+}
+
 static uint64_t memory(void)
 {
     return (uint64_t)1 << 30;
@@ -156,6 +161,7 @@ void world_create(uint32_t blocks, uint32_t limit)
         .wait = explore_wait,
         .wake = explore_wake,
         .memory = memory,
+        .processors = processors,
         .milliseconds = explore_milliseconds,
     };
     options.reserve = blocks * HRI_BLOCK;
