@@ -72,12 +72,19 @@ static uint32_t reclaims(const harena_provider *p)
     return hri_load_acquire(&p->reclaims); /* PAIR reclaims-1: raised when the chunks are back */
 }
 
-/* Gets back what RCU holds, if anything, before somebody is refused. True: it is worth looking again. */
-static bool reclaim(harena_provider *p, uint32_t seen)
+/* Before somebody is refused: empties the pools, once, then gets back what RCU holds. True: it is worth looking again. */
+static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
 {
+    void (*drop_idle)(harena_provider *) =
+        hri_load_acquire(&p->drop_idle); /* PAIR pools-1: set with the first pool */
     bool (*hook)(harena_provider *, uint32_t) =
         hri_load_acquire(&p->reclaim); /* PAIR domain-1: set with the first domain */
 
+    if (drop_idle != NULL && !*pools_are_empty) {
+        *pools_are_empty = true;
+        drop_idle(p);
+        return true;
+    }
     return hook != NULL && hook(p, seen);
 }
 
@@ -95,6 +102,7 @@ static bool is_late(uint64_t *began)
 static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *home, uint32_t me,
                                         const char *name)
 {
+    bool pools_are_empty = false;
     uint64_t began = 0;
     uint32_t chunk, seen;
     int error;
@@ -113,7 +121,7 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
         chunk = hri_blocks_take_warm(&p->blocks, home, me);
         if (chunk != HRI_NO_CHUNK)
             return chunk;
-        if (is_late(&began) || !reclaim(p, seen))
+        if (is_late(&began) || !reclaim(p, seen, &pools_are_empty))
             return hri_limit_refuse(p, kind, ENOMEM, HRI_CHUNK, name);
     }
     error = hri_commit(p, chunk, 1);
@@ -142,7 +150,7 @@ static int commit_run(harena_provider *p, uint32_t chunk, uint32_t length, uint6
 static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
 {
     size_t bytes = length * HRI_CHUNK;
-    bool over_budget = false, last = bytes > p->region_size;
+    bool pools_are_empty = false, over_budget = false, last = bytes > p->region_size;
     uint64_t began = 0;
 
     for (;;) {
@@ -168,7 +176,7 @@ static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
         if (over_budget)
             hri_retention_make_room(p, length);
         last = is_late(&began) || (!(over_budget && hri_limit_budget(p) >= length) &&
-                                   !reclaim(p, seen)); /* one more look */
+                                   !reclaim(p, seen, &pools_are_empty)); /* one more look */
     }
 }
 

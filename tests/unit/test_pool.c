@@ -496,6 +496,34 @@ END_TEST
 
 /* ---- fork ---- */
 
+START_TEST(the_hard_limit_empties_pools_before_it_refuses)
+{
+    harena_provider *small = provider_of(GIB, 4 * MIB, NULL);
+    harena_pool_options options = HARENA_POOL_OPTIONS_INIT;
+    harena *out[32], *arena = arena_of(small, 0);
+    harena_pool *pool;
+
+    for (int run = 0; run < 2; run++) { /* all of it as a run, and chunk by chunk */
+        options.arena.provider = small;
+        options.max_idle = 32;
+        pool = SUCCEEDS(harena_pool_create(&options));
+        for (int i = 0; i < 32; i++) {
+            out[i] = SUCCEEDS(harena_pool_acquire(pool, 1));
+            (void)SUCCEEDS(harena_alloc(out[i], 100));
+        }
+        harena_pool_give_many(pool, out, 32);
+        ck_assert_uint_eq(in_use(small), 32 * CHUNK);
+        for (size_t left = 4 * MIB; left > 0; left -= run == 0 ? 4 * MIB : CHUNK)
+            (void)SUCCEEDS(harena_alloc(arena, run == 0 ? 4 * MIB : CHUNK));
+        ck_assert_uint_eq(harena_pool_idle(pool), 0);
+        harena_reset(arena);
+        harena_pool_destroy(pool);
+    }
+    harena_release(arena);
+    ends_clean(small);
+}
+END_TEST
+
 START_TEST(the_child_of_a_fork_goes_on)
 {
     harena_pool *pool = pool_of(0, 0);
@@ -538,4 +566,5 @@ RUN_TESTS_AROUND("pool", with_provider, without_provider, what_was_given_is_acqu
                  an_arena_may_be_released_instead, an_arena_may_be_published_instead,
                  arenas_that_are_out_outlive_the_pool, a_provider_with_a_pool_is_busy,
                  records_are_used_again, the_provider_drops_what_is_idle_in_all_pools,
-                 the_soft_limit_empties_pools, the_child_of_a_fork_goes_on)
+                 the_soft_limit_empties_pools, the_hard_limit_empties_pools_before_it_refuses,
+                 the_child_of_a_fork_goes_on)
