@@ -6,7 +6,7 @@ set -eu
 : "${top_srcdir:?}"
 cd "$top_srcdir"
 ${AWK:-awk} '
-    FNR == 1 { me = FILENAME; sub(/\.[ch]$/, "", me) }
+    FNR == 1 { me = FILENAME; sub(/\.([ch]|hpp)$/, "", me) }
     FILENAME ~ /layers\.txt$/ { if (NF == 2) layer[$2] = $1; next }
     FNR == 1 { files++ }
     FNR == 1 && !(me in layer) { print FILENAME ": has no layer in tests/api/layers.txt"; bad = 1 }
@@ -26,4 +26,4 @@ ${AWK:-awk} '
         if (!(file in layer)) { print FILENAME ":" FNR ": includes " file ".h, which has no layer"; bad = 1 }
         else if (layer[file] + 0 > layer[me] + 0) { print FILENAME ":" FNR ": layer " layer[me] " includes layer " layer[file]; bad = 1 }
     }
-    END { if (!bad) print files " files"; exit bad }' tests/api/layers.txt src/*.[ch] include/harena.h include/harena/*.h
+    END { if (!bad) print files " files"; exit bad }' tests/api/layers.txt src/*.[ch] include/harena.h include/harena/*.h include/harena/*.hpp

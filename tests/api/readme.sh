@@ -26,8 +26,14 @@ result=0
 # shellcheck disable=SC2086
 while read -r program from; do
     libs=
+    compile="--tag=CC --mode=link ${CC:-cc} -std=gnu11"
+    if grep -q '<harena/.*\.hpp>' "$program"; then
+        mv "$program" "${program%.c}.cc"
+        program=${program%.c}.cc
+        compile="--tag=CXX --mode=link ${CXX:-c++} -std=c++17"
+    fi
     ! grep -q '<urcu' "$program" || libs=${URCU_LIBS:-}
-    if "$top_builddir/libtool" --silent --tag=CC --mode=link ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror \
+    if "$top_builddir/libtool" --silent $compile -Wall -Wextra -Werror \
         -I"$top_srcdir/include" -pthread ${SANITIZER_CFLAGS:-} -no-install \
         -o "$program.out" "$program" "$top_builddir/libharena.la" $libs &&
         (cd "$scratch" && "$program.out" >"$program.stdout" </dev/null); then
