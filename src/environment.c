@@ -98,9 +98,10 @@ static bool set_huge(harena_provider_options *o, const char *text)
     return false;
 }
 
-static bool check_trace(harena_provider_options *o, const char *text)
+/* Who wants to know has read it: trace.c, share.c. */
+static bool check_switch(harena_provider_options *o, const char *text)
 {
-    (void)o; /* trace.c has read it */
+    (void)o;
     return strcmp(text, "1") == 0 || strcmp(text, "0") == 0;
 }
 
@@ -110,9 +111,10 @@ static const struct {
     const char *name;
     bool (*set)(harena_provider_options *options, const char *text);
 } variables[] = {
-    {"HARENA_TRACE", check_trace},    {"HARENA_HARD_LIMIT", set_limit},
+    {"HARENA_TRACE", check_switch},   {"HARENA_HARD_LIMIT", set_limit},
     {"HARENA_LIMIT", set_soft_limit}, {"HARENA_BALLAST", set_ballast},
     {"HARENA_RETAIN", set_retain},    {"HARENA_HUGE", set_huge},
+    {"HARENA_STAT", check_switch},
 };
 enum { VARIABLES = sizeof(variables) / sizeof(*variables), BALLAST = 3 };
 

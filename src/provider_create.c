@@ -4,6 +4,7 @@
 #include "environment.h"
 #include "os.h"
 #include "provider.h"
+#include "share.h"
 #include "retention.h"
 #include "trace.h"
 
@@ -227,12 +228,14 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
         errno = ENOMEM;
         return NULL;
     }
+    hri_share_if_asked(p);
     errno = saved;
     return p;
 }
 
 void hri_provider_free(harena_provider *p)
 {
+    hri_share_end(p);
     if (p->source.release != NULL)
         p->source.release(p->source.ctx, p->region, p->region_size);
     hri_os.release(p->metadata, p->metadata_size);

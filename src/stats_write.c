@@ -2,6 +2,7 @@
 /* The public writer of a provider's figures. Layer 8. */
 #include "provider.h"
 #include "report.h"
+#include "share.h"
 
 #include <errno.h>
 
@@ -28,4 +29,11 @@ int harena_stats_write(harena_provider *provider, enum harena_format format, har
     else
         hri_report_prometheus(&out, &report, 1);
     return hri_out_finish(&out);
+}
+
+int harena_stat_share(harena_provider *provider)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+
+    return p != NULL ? hri_share(p) : -ENOMEM;
 }

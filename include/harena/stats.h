@@ -42,5 +42,21 @@ typedef int (*harena_write_fn)(void *ctx, const char *bytes, size_t size);
 HARENA_API int harena_stats_write(harena_provider *provider, enum harena_format format,
                                   harena_write_fn write, void *ctx);
 
+/* From now on the provider's figures, as above, can be seen from outside with the program harena-stat, until the
+ * provider or the process ends. HARENA_STAT=1 in the environment does so for each provider when it is made.
+ *
+ * They are in a file of 24 KiB for the first provider and 20 KiB for each further one at once, up to 64:
+ * harena-PID-START in $XDG_RUNTIME_DIR if that is a directory of the user's, else in /dev/shm, of mode 0600. It is
+ * removed when the process exits by exit() or returns from main. A thread of the library's writes it when
+ * harena-stat asks, and sleeps else; it has all signals blocked. The application's threads do nothing for it. The child
+ * of a fork shows nothing until it calls this itself.
+ *
+ * NULL provider: the default one. One that is shown already: nothing.
+ * Thread: any, any time.
+ * Fails: 0, or -errno: the file cannot be made (-EACCES, -ENOSPC and so on), a 65th provider (-ENOSPC), no thread
+ *     (-EAGAIN), no memory, no default provider (-ENOMEM).
+ * Cost: a lock, a dozen system calls, a thread the first time. */
+HARENA_API int harena_stat_share(harena_provider *provider);
+
 HARENA_END_DECLS
 #endif
