@@ -12,8 +12,9 @@ here=$(cd "$(dirname "$0")" && pwd)
 data=/usr/share/iso-codes/json
 server=$build/examples/server/harena-server
 checker=$build/examples/server/harena-server-check
+stat=$build/tools/harena-stat
 
-for program in "$server" "$checker"; do
+for program in "$server" "$checker" "$stat"; do
     test -x "$program" || {
         echo "demo: $program is missing; configure says why (libmicrohttpd-dev, libcjson-dev)" >&2
         exit 1
@@ -23,12 +24,12 @@ command -v wrk >/dev/null || { echo "demo: wrk is missing (apt-get install wrk)"
 test -r "$data/iso_639-3.json" || { echo "demo: no data (apt-get install iso-codes)" >&2; exit 1; }
 
 scratch=$(mktemp -d)
-server_pid='' wrk_pid='' check_pid='' sampler_pid=''
+server_pid='' wrk_pid='' check_pid='' sampler_pid='' stat_pid=''
 
 # Ends only what this script has started, by pid; a pid is forgotten once it was waited for.
 clean_up()
 {
-    for pid in $wrk_pid $check_pid $server_pid $sampler_pid; do
+    for pid in $stat_pid $wrk_pid $check_pid $server_pid $sampler_pid; do
         kill -TERM "$pid" 2>/dev/null || :
         wait "$pid" 2>/dev/null || :
     done 2>/dev/null
@@ -58,6 +59,13 @@ sample_memory()
     done
 }
 
+# What harena-stat sees of the server in the middle of the load, written at once.
+show_figures()
+{
+    sleep "$2"
+    "$stat" --once "$1" >"$scratch/figures" && sed 's/^/  | /' "$scratch/figures"
+}
+
 echo "harena-server: 4 workers, window reset every 200 ms, data reloaded every 100 ms, $seconds s"
 : >"$scratch/server" # there before the server's shell has opened it
 "$server" --port 0 --threads 4 --window 200 --data "$data" >"$scratch/server" &
@@ -83,7 +91,10 @@ wrk_pid=$!
 "$checker" --port "$port" --threads 2 --seconds "$seconds" --reload-ms 100 --data "$data" \
     --progress >"$scratch/check" &
 check_pid=$!
+show_figures "$server_pid" $((seconds / 2)) &
+stat_pid=$!
 
+finish "$stat_pid"; stat_status=$status; stat_pid=''
 finish "$check_pid"; check_status=$status; check_pid=''
 finish "$wrk_pid"; wrk_status=$status; wrk_pid=''
 peak_rss=$(sed -n 's/^VmHWM:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$server_pid/status" || :)
@@ -133,6 +144,8 @@ must "bytes still in use" "$left" 0
 must "exit status of the server" "$server_status" 0
 must "exit status of the checker" "$check_status" 0
 must "exit status of wrk" "$wrk_status" 0
+must "exit status of harena-stat" "$stat_status" 0
+must "names that harena-stat saw" "$(awk '$1 ~ /^(request|window|data)$/' "$scratch/figures" | wc -l)" 3
 must "generations reclaimed" "$(server_figure reclaimed)" "$(server_figure retired)"
 must "codes checked" "$(check_figure codes_checked)" "$(check_figure codes_total)"
 must "reloads refused" "$(server_figure failed_reloads)" 0

@@ -150,6 +150,9 @@ int main(int argc, char **argv)
     server.provider = make_provider(server.options.limit);
     if (!server.provider)
         return no_start("cannot make a provider", strerror(errno));
+    int shared = harena_stat_share(server.provider); /* to be seen with harena-stat */
+    if (shared != 0)
+        fprintf(stderr, "harena-server: no figures for harena-stat: %s\n", strerror(-shared));
     store_init(&server.store, server.provider, server.options.data);
     struct data_error error;
     if (!store_reload(&server.store, &error)) {
