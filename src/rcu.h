@@ -23,4 +23,7 @@ void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,
                   void (*callback)(struct rcu_head *head));
 void hri_rcu_called(struct rcu_head *head);
 
+/* Waits for all callbacks that any thread has handed over before. */
+void hri_rcu_barrier(const struct rcu_flavor_struct *flavor);
+
 #endif

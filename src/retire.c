@@ -509,7 +509,7 @@ int harena_provider_destroy(harena_provider *p)
         return -EBUSY;
     /* The last callbacks may still be on their way out of our code. */
     for (int i = 0; i < HRI_PROVIDER_DOMAINS && p->domains[i] != NULL; i++)
-        p->domains[i]->flavor->barrier();
+        hri_rcu_barrier(p->domains[i]->flavor);
     hri_provider_free(p);
     return 0;
 }
