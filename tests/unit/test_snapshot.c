@@ -122,6 +122,9 @@ START_TEST(null_publishes_nothing)
     ck_assert_uint_eq(in_use(provider), 0);
     ck_assert_int_eq(harena_snapshot_publish(&snapshot, NULL, NULL), 0); /* again: nothing */
     published(2, &cleanups);
+    harena_snapshot_fini(&snapshot); /* here: the cleanup counts on this stack */
+    ck_assert_int_eq(harena_provider_barrier(provider), 0);
+    ck_assert_int_eq(cleanups, 2);
 }
 END_TEST
 
