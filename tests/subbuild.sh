@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Usage: subbuild.sh NAME CONFIGURE-OPTION...
-# Builds the tree once more, with other options, in $builddir/NAME, and runs its tests. A source tree
-# that is configured itself cannot be built elsewhere too: then from a copy of what the tarball has.
+# Builds the tree once more, with other options, in $builddir/NAME, and runs its tests; see summary.sh for the last line
+# (its tier is NAME up to the first hyphen).
+# A source tree that is configured itself cannot be built elsewhere too: then from a copy of what the tarball has.
 set -eu
 : "${srcdir:?}" "${builddir:?}"
 name=$1
@@ -22,6 +23,9 @@ if test "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 0)" -gt 28 && seta
     run="setarch -R"
 fi
 ${MAKE:-make}
+find . -name '*.trs' -exec rm -f {} + # of tests that are no more
+status=0
 # shellcheck disable=SC2086
-$run ${MAKE:-make} check || { sh "$srcdir/tests/summary.sh" .; exit 1; }
-sh "$srcdir/tests/summary.sh" .
+$run ${MAKE:-make} check || status=1
+sh "$srcdir/tests/summary.sh" . "${name%%-*}" || status=1
+exit $status
