@@ -104,6 +104,16 @@ void hri_rcu_called(struct rcu_head *head)
     __tsan_acquire(head);
 }
 
+void hri_rcu_note_return(struct rcu_head *head)
+{
+    __tsan_release(head);
+}
+
+void hri_rcu_note_returned(struct rcu_head *head)
+{
+    __tsan_acquire(head);
+}
+
 /* A barrier allocates records that RCU's worker frees, handed over by what ThreadSanitizer does not see. So the
  * allocation is not to count as the caller's write. Nothing else is ignored: liburcu's own accesses are not seen anyway,
  * callbacks run in the worker, and locks keep their order. A suppression would not do: it goes by the caller's stack,
@@ -145,6 +155,16 @@ void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,
 }
 
 void hri_rcu_called(struct rcu_head *head)
+{
+    (void)head;
+}
+
+void hri_rcu_note_return(struct rcu_head *head)
+{
+    (void)head;
+}
+
+void hri_rcu_note_returned(struct rcu_head *head)
 {
     (void)head;
 }

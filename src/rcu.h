@@ -23,7 +23,11 @@ void hri_rcu_call(const struct rcu_flavor_struct *flavor, struct rcu_head *head,
                   void (*callback)(struct rcu_head *head));
 void hri_rcu_called(struct rcu_head *head);
 
-/* Waits for all callbacks that any thread has handed over before. */
+/* Waits until all callbacks that any thread has handed over before have returned. */
 void hri_rcu_barrier(const struct rcu_flavor_struct *flavor);
+
+/* What a callback says last, and what is said of it after a barrier. Empty in builds without ThreadSanitizer. */
+void hri_rcu_note_return(struct rcu_head *head);
+void hri_rcu_note_returned(struct rcu_head *head);
 
 #endif

@@ -171,6 +171,7 @@ static void on_grace_period(struct rcu_head *head)
     tell_reclaims(shard->domain->provider);
     hri_fetch_add_seq_cst(&shard->sequence, 2); /* PAIR arm-1: the next batch */
     start_batch(shard);
+    hri_rcu_note_return(head);
 }
 
 /* ---- retire ---- */
@@ -494,6 +495,13 @@ int harena_provider_barrier(harena_provider *provider)
     return result;
 }
 
+static void wait_for_callbacks(struct hri_domain *domain)
+{
+    hri_rcu_barrier(domain->flavor);
+    for (int i = 0; i < SHARDS; i++)
+        hri_rcu_note_returned(&domain->shards[i].head);
+}
+
 int harena_provider_destroy(harena_provider *p)
 {
     uint64_t taken, free_warm;
@@ -509,7 +517,7 @@ int harena_provider_destroy(harena_provider *p)
         return -EBUSY;
     /* The last callbacks may still be on their way out of our code. */
     for (int i = 0; i < HRI_PROVIDER_DOMAINS && p->domains[i] != NULL; i++)
-        hri_rcu_barrier(p->domains[i]->flavor);
+        wait_for_callbacks(p->domains[i]);
     hri_provider_free(p);
     return 0;
 }
