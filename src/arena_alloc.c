@@ -268,7 +268,7 @@ void hri_arena_open_first(struct hri_arena *a)
 
 bool hri_arena_take_initial(struct hri_arena *a, size_t bytes)
 {
-    uint64_t length = (bytes + HRI_CHUNK - 1) / HRI_CHUNK;
+    uint64_t length = bytes / HRI_CHUNK + (bytes % HRI_CHUNK != 0);
     uint32_t chunk;
 
     if (length > UINT32_MAX / 2) {
