@@ -6,10 +6,10 @@
 # What tests print for programs to read is lines of KEY=VALUE; the first key is a line's kind. Lines of the text that
 # begin with @ are replaced by what the logs say:
 #
-#   @head @parts @tiers @models @suspend @planted     as below
-#   @table KIND PART GOOD COLUMN...     a row for each line of a part (-: of any); GOOD: the result to count (-: none);
-#                                       without columns: all keys
-#   @rest                               a table of each kind that has none elsewhere
+#   @head @parts @tiers @models @suspend @planted @races   as below
+#   @table KIND PART GOOD COLUMN...  a row for each line of a part (-: of any); GOOD: the result to count (-: none);
+#                                    without columns: all keys
+#   @rest                            a table of each kind that has none elsewhere
 #
 # What failed, was cut off or is not there is said at its place and at @head; then the exit status is 1.
 
@@ -93,11 +93,6 @@ part == "about" {
     seed_of[part] = value($0, "HARENA_TEST_SEED")
 }
 
-# The sums of automake and of Check.
-/^# (TOTAL|PASS|SKIP|FAIL|ERROR): / {
-    sum_of[part, $2] += $3
-}
-
 /^[0-9]+%: Checks: / {
     checks_of[part] += $3
 }
@@ -129,8 +124,6 @@ function result_of(part,    result)
         result = bad("CUT OFF: " part)
     else if (!is_good(result = ended(part, "result")))
         result = bad("FAILED: " part ", status " ended(part, "status"))
-    else if (sum_of[part, "FAIL:"] + sum_of[part, "ERROR:"] > 0)
-        result = bad("FAILED: tests of " part)
     else if (result == "skipped")
         result = "skipped (" last_of[part] ")"
     came_to[part] = result
@@ -196,16 +189,45 @@ function put_parts(    i, n, parts)
             " | " ended(parts[i], "load") " | " seed_of[parts[i]] " |")
 }
 
-function put_tiers(    i, n, parts, p)
+# aarch64.sh tells of each test; the others end with a line of their sums (summary.sh).
+function add_aarch64(    n, result)
 {
+    used["test"] = 1
+    for (n = 1; n <= kinds["test"]; n++) {
+        result = value(lines["test", n], "result")
+        sums_of[part_of["test", n]]++
+        sums_of[part_of["test", n], result == "ok" ? "passed" : result == "skipped" ? "skipped" : "failed"]++
+    }
+}
+
+function tier_row(part, tier, compiler, tests, passed, skipped, failed, checks, reports)
+{
+    if (failed + reports > 0)
+        failed = bad("FAILED: " failed + 0 " tests, " reports + 0 " reports of " tier " " compiler)
+    put("| " part " | " result_of(part) " | " tier " | " compiler " | " tests " | " passed " | " skipped " | " failed " | " checks \
+        " | " reports " | " ended(part, "seconds") " |")
+}
+
+function put_tiers(    i, n, parts, p, line, has)
+{
+    used["tier"] = 1
+    add_aarch64()
     n = split(expected, parts, " ")
-    put("| tier | result | passed | skipped | failed | seconds |")
-    put("|---|---|---:|---:|---:|---:|")
+    put("| part | result | tier | compiler | tests | passed | skipped | failed | Check's | reports | seconds |")
+    put("|---|---|---|---|---:|---:|---:|---:|---:|---:|---:|")
+    for (i = 1; i <= kinds["tier"]; i++) {
+        line = lines["tier", i]
+        has[part_of["tier", i]] = 1
+        tier_row(part_of["tier", i], value(line, "tier"), value(line, "compiler"), value(line, "tests"), value(line, "passed"),
+            value(line, "skipped"), value(line, "failed"), value(line, "checks"), value(line, "reports"))
+    }
     for (i = 1; i <= n; i++) {
         p = parts[i]
-        if (p ~ /^(quick|tiers)\//)
-            put("| " p " | " result_of(p) " | " sum_of[p, "PASS:"] " | " sum_of[p, "SKIP:"] " | " \
-                ((p, "TOTAL:") in sum_of ? sum_of[p, "FAIL:"] + sum_of[p, "ERROR:"] : "") " | " ended(p, "seconds") " |")
+        if (p !~ /^(quick|tiers)\// || p in has)
+            continue
+        if (result_of(p) == "ok" && !(p in sums_of))
+            bad("NOTHING: " p " has no sums")
+        tier_row(p, "", "", sums_of[p], sums_of[p, "passed"], sums_of[p, "skipped"], sums_of[p, "failed"] + 0)
     }
 }
 
@@ -424,6 +446,36 @@ function put_suspend(    n, i, op, line, order, count, went_on, points, remarks)
             " |" met[places[i]] " |")
 }
 
+# Each test of a race: how often it ran, and rounds in all.
+function put_races(    n, r, line, order, count, runs, rounds, threads, total)
+{
+    used["race"] = 1
+    for (n = 1; n <= kinds["race"]; n++) {
+        line = lines["race", n]
+        if (part_of["race", n] !~ /^long\//)
+            continue
+        r = value(line, "race") " | " value(line, "test")
+        if (!(r in runs))
+            order[++count] = r
+        runs[r]++
+        rounds[r] += value(line, "rounds")
+        if (value(line, "threads") + 0 > threads[r] + 0)
+            threads[r] = value(line, "threads")
+    }
+    if (count == 0) {
+        none("race")
+        return
+    }
+    put("| tests/race | test | runs | threads | rounds |")
+    put("|---|---|---:|---:|---:|")
+    for (n = 1; n <= count; n++) {
+        r = order[n]
+        put("| " r " | " runs[r] " | " threads[r] " | " rounds[r] " |")
+        total += rounds[r]
+    }
+    put(sprintf("\n%d tests, %.0f rounds.", count, total))
+}
+
 # --- The page ------------------------------------------------------------------------------------
 END {
     for (at_line = 1; at_line <= text_lines; at_line++) {
@@ -437,6 +489,7 @@ END {
         else if (word[1] == "@models") put_models()
         else if (word[1] == "@suspend") put_suspend()
         else if (word[1] == "@planted") put_planted()
+        else if (word[1] == "@races") put_races()
         else if (word[1] == "@table") put_table(word[2], word[3], word[4], word, 5, count)
         else if (word[1] == "@rest") put_rest()
         else put(text[at_line])

@@ -10,7 +10,7 @@ set -u
 : "${top_srcdir:?}" "${long_parts:?}"
 MAKE=${MAKE:-make}
 evidence=evidence
-tiers="tiers/tsan-gcc tiers/tsan-clang tiers/sanitize tiers/aarch64"
+tiers="tiers/tsan-gcc tiers/tsan-clang tiers/sanitize tiers/valgrind tiers/aarch64"
 
 part()
 {
@@ -30,30 +30,42 @@ about()
     echo "library built with: $CC, $($CC --version | head -n 1)"
 }
 
-# What the tests of the quick tier print is in automake's logs.
+# What the tests of the quick tier print is in automake's logs; those of tests that are no more go.
 quick()
 {
+    find . \( -path './tsan*' -o -path ./sanitize -o -path ./aarch64 \) -prune -o -name '*.trs' -exec rm -f {} +
     status=0
-    $MAKE check || status=$?
-    sh "$top_srcdir/tests/summary.sh" .
-    cat tests/model/models.log
+    $MAKE check || status=1
+    sh "$top_srcdir/tests/summary.sh" . || status=1
+    cat tests/model/models.log || status=1
     return $status
+}
+
+# Usage: subbuild NAME C-COMPILER C++-COMPILER SANITIZERS
+subbuild()
+{
+    command -v "$2" >/dev/null || { echo "no $2 here"; return 77; }
+    srcdir=$top_srcdir builddir=$PWD CC=$2 CXX=$3 sh "$top_srcdir/tests/subbuild.sh" "$1" --enable-sanitizer="$4"
 }
 
 # Usage: tsan C-COMPILER C++-COMPILER
 tsan()
 {
-    command -v "$1" >/dev/null || { echo "no $1 here"; return 77; }
     status=0
-    srcdir=$top_srcdir builddir=$PWD CC=$1 CXX=$2 sh "$top_srcdir/tests/subbuild.sh" "tsan-$1" --enable-sanitizer=thread ||
-        status=$?
-    cat "tsan-$1/build/tests/planted/planted.sh.log"
+    subbuild "tsan-$1" "$1" "$2" thread || status=$?
+    test $status -eq 77 || cat "tsan-$1/build/tests/planted/planted.sh.log" || status=1
     return $status
 }
 
 sanitize()
 {
-    $MAKE check-sanitize
+    subbuild sanitize "$CC" "$CXX" address,undefined
+}
+
+valgrind()
+{
+    command -v "${VALGRIND:-valgrind}" >/dev/null || { echo "no valgrind here"; return 77; }
+    $MAKE check-valgrind
 }
 
 aarch64()
@@ -71,6 +83,7 @@ run()
     part tiers/tsan-gcc sh "$0" tsan gcc g++
     part tiers/tsan-clang sh "$0" tsan clang clang++
     part tiers/sanitize sh "$0" sanitize
+    part tiers/valgrind sh "$0" valgrind
     part tiers/aarch64 sh "$0" aarch64
 }
 
@@ -93,7 +106,7 @@ page()
 }
 
 case ${1:-} in
-run | page | quick | sanitize | aarch64) "$1" ;;
+run | page | quick | sanitize | valgrind | aarch64) "$1" ;;
 tsan) "$@" ;;
 *)
     sed -n '/^#   /s/^#   //p' "$0" >&2

@@ -25,14 +25,11 @@ planted()
     for flavour in memb bp; do
         echo "planted=use_after_leave flavour=$flavour result=found"
     done
+    echo "tier=tsan compiler=gcc tests=40 passed=40 skipped=0 failed=0 checks=600 reports=0"
 }
 
 log quick/check <<END
-# TOTAL: 47
-# PASS:  46
-# SKIP:  1
-# FAIL:  0
-# ERROR: 0
+tier=check compiler=gcc tests=47 passed=46 skipped=1 failed=0 checks=612 reports=0
 model=retire/two threads=2 bound=3 schedules=15958 cut=0 steps=63 seconds=0.02 result=ok
 END
 log long/tests/model/models <<END
@@ -64,8 +61,13 @@ exec=memb threads=8 execs=200
 END
 planted | log tiers/tsan-gcc
 planted | log tiers/tsan-clang
-log tiers/sanitize </dev/null
-echo "what=else a=1" | log tiers/aarch64
+echo "tier=sanitize compiler=gcc tests=40 passed=40 skipped=0 failed=0 checks=600 reports=0" | log tiers/sanitize
+echo "tier=valgrind compiler=gcc tests=20 passed=20 skipped=0 failed=0 checks=300 reports=0" | log tiers/valgrind
+log tiers/aarch64 <<END
+aarch64 test=one result=ok checks=7
+aarch64 test=two result=skipped
+what=else a=1
+END
 
 # Usage: check STATUS WHAT: the page of ./evidence says each line of standard input.
 check()
@@ -112,13 +114,14 @@ check 0 "all well" <<END
 | retire | memb, bp | 156 | 156 | 1 | 5 | 5898240 |
 | \`push\` | retire |
 | memb | 5.0 | 48 | 1101919 |
-| quick/check | ok | 46 | 1 | 0 |
+| quick/check | ok | check | gcc | 47 | 46 | 1 | 0 | 612 | 0 |
+| tiers/aarch64 | ok |  |  | 2 | 1 | 1 | 0 |
 | long/tests/progress/stress | ok | 12 |
-| tiers/aarch64 | else | 1 |
+| else | 1 |
 END
 ! grep -n -F '**' page || { echo "FAILED: something is wrong where all is well"; result=1; }
 
-for part in quick/check tiers/tsan-gcc tiers/tsan-clang tiers/sanitize tiers/aarch64 \
+for part in quick/check tiers/tsan-gcc tiers/tsan-clang tiers/sanitize tiers/valgrind tiers/aarch64 \
     $(for test in $long_parts; do echo "long/$test"; done); do
     fresh
     rm "evidence/$part.log"
@@ -135,7 +138,10 @@ done
 check 1 "a changed tree" <<END
 - commit: **NOT A COMMIT: 0123abc+changes**
 END
-fault "- FAILED: tests of quick/check" quick/check 's/FAIL:  0/FAIL:  1/'
+fault "- FAILED: 1 tests, 0 reports of check" quick/check 's/failed=0/failed=1/'
+fault "- FAILED: 0 tests, 2 reports of tsan" tiers/tsan-gcc 's/reports=0/reports=2/'
+fault "- NOTHING: tiers/valgrind has no sums" tiers/valgrind '/^tier=/d'
+fault "- FAILED: 1 tests" tiers/aarch64 's/=skipped/=FAILED/'
 fault "FAILED: model retire/two" long/tests/model/models 's/ok-so-far/FAILED/'
 fault "NOTHING: no line of the kind mutation in" long/tests/model/mutate '/^mutation=/d'
 fault "SURVIVED: mutation armed-by-store" long/tests/model/mutate 's/=found/=SURVIVED/'
