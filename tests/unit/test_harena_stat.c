@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
+#include <utmp.h>
 
 #define STAT_PROGRAM "tools/harena-stat"
 
@@ -635,15 +636,25 @@ static void await(int terminal, char *seen, size_t size, const char *text)
     }
 }
 
-static pid_t start_live(const struct child *child, int *terminal, const struct winsize *size)
+/* *before, if it is wanted: how the terminal was. */
+static pid_t start_live(const struct child *child, int *terminal, const struct winsize *size,
+                        struct termios *before)
 {
-    pid_t pid = forkpty(terminal, NULL, NULL, size);
+    int end;
+    pid_t pid;
 
+    ck_assert_int_eq(openpty(terminal, &end, NULL, NULL, size), 0);
+    if (before != NULL)
+        ck_assert_int_eq(tcgetattr(end, before), 0);
+    pid = fork();
     if (pid == 0) {
-        execl(program, "harena-stat", number(child->pid), (char *)NULL);
+        close(*terminal);
+        if (login_tty(end) == 0)
+            execl(program, "harena-stat", number(child->pid), (char *)NULL);
         _exit(127);
     }
     ck_assert_int_gt(pid, 0);
+    close(end);
     return pid;
 }
 
@@ -666,8 +677,7 @@ START_TEST(live_until_q)
     pid_t live;
 
     start_child(&child);
-    live = start_live(&child, &terminal, &size);
-    ck_assert_int_eq(tcgetattr(terminal, &before), 0);
+    live = start_live(&child, &terminal, &size, &before);
     await(terminal, seen, sizeof seen, "\x1b[?1049h");
     await(terminal, seen, sizeof seen, "provider test");
     await(terminal, seen, sizeof seen, "\x1b[J"); /* one picture is complete */
@@ -694,7 +704,7 @@ START_TEST(live_until_ctrl_c_and_no_wider_than_the_terminal)
     pid_t live;
 
     start_child(&child);
-    live = start_live(&child, &terminal, &size);
+    live = start_live(&child, &terminal, &size, NULL);
     await(terminal, seen, sizeof seen, "\x1b[J");
     ck_assert_int_eq(write(terminal, "\x03", 1), 1);
     await(terminal, seen, sizeof seen, "\x1b[?1049l");
@@ -722,7 +732,7 @@ START_TEST(live_until_the_process_ends)
     pid_t live;
 
     start_child(&child);
-    live = start_live(&child, &terminal, &size);
+    live = start_live(&child, &terminal, &size, NULL);
     await(terminal, seen, sizeof seen, "provider test");
     end_child(&child, SIGKILL);
     await(terminal, seen, sizeof seen, "\x1b[?1049l");
