@@ -4,6 +4,7 @@
 
 #include "commit.h"
 #include "limit.h"
+#include "deferred.h"
 #include "os.h"
 #include "probe.h"
 #include "retention.h"
@@ -357,7 +358,7 @@ void harena_provider_stats_get(harena_provider *provider, harena_provider_stats 
         held = taken * HRI_CHUNK;
         all.reserved = p->region_size;
         all.committed = hri_load_relaxed(&p->committed);
-        all.deferred = hri_min(hri_load_relaxed(&p->deferred), held);
+        all.deferred = hri_min(hri_deferred_bytes(hri_load_relaxed(&p->deferred)), held);
         all.in_use = held - all.deferred;
         all.free = free_warm * HRI_CHUNK;
         hri_raise_to(&p->peak, all.committed);

@@ -54,7 +54,7 @@ struct harena_provider {
     uint64_t purges; /* chunks */
     uint64_t failures;
     uint64_t live;     /* arenas and shared arenas that have not been released */
-    uint64_t deferred; /* bytes; retired, not reclaimed */
+    uint64_t deferred; /* bytes retired in this process and not reclaimed; see deferred.h */
     uint64_t retired, reclaimed;
     uint32_t reclaims;                                /* counts, to be waited on */
     struct hri_domain *domains[HRI_PROVIDER_DOMAINS]; /* filled from the front, once each */

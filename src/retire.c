@@ -4,8 +4,8 @@
  * liburcu's own queue is unbounded and nothing can hurry it. So what is retired goes on a list of ours, and one
  * rcu_head per shard waits for a whole list at a time.
  *
- * A shard's `sequence` is even: nobody waits for a grace period; odd: somebody (the arming thread, then RCU's worker)
- * owns the batch. It goes up by one to arm and to disarm, by two from batch to batch.
+ * A shard's `armed` is 0: nobody waits for a grace period; else somebody (the arming thread, then RCU's worker) owns the
+ * batch, and it says in which process: 1 + how often that one was forked.
  *
  * 1. The pending list is pushed to by CAS and only ever taken whole by exchange: no pop, no ABA. A push releases, a
  *    take acquires (PAIR pending-1).
@@ -15,8 +15,12 @@
  *    takes it from `batch` by exchange (PAIR batch-1), once: the callback, or a barrier that has waited itself.
  * 4. The callback allocates and frees nothing of malloc's. It touches an item's record no more once it is reclaimed.
  * 5. A thread that dies or is suspended between arming and call_rcu, or in the middle of a barrier's reclaim, stops
- *    reclamation of that shard, and nothing else: retiring goes on. If it is a fork that takes the thread away, the child
- *    sees by `arming` that nobody is left to hand the shard to RCU, and arms it again.
+ *    reclamation of that shard, and nothing else: retiring goes on.
+ * 6. In the child of a fork nobody knows whether RCU has the head of a shard that was armed before. So who retires there
+ *    next arms it again, with another head (`take_over`). If the old one's callback comes after all, it finds the shard
+ *    taken and does nothing; if it comes first, it has the shard. A CAS of `armed` decides.
+ * 7. `deferred` counts what this process has retired: what a fork takes away from a list would never be subtracted. An item
+ *    from before the fork counts as in use until it is reclaimed.
  *
  * Barrier: takes the lists and the batches itself, waits for a grace period, reclaims. What the worker is reclaiming at
  * that moment it waits for with a marker, an item of its own, which comes after all that was retired before: lists are
@@ -24,6 +28,7 @@
  * of barrier holds. */
 #include "retire.h"
 
+#include "deferred.h"
 #include "os.h"
 #include "probe.h"
 #include "thread.h"
@@ -37,14 +42,20 @@ enum {
     RECLAIM_WAIT_MS = 50, /* what a request at the hard limit waits at most for deferred memory */
 };
 
+/* What RCU calls back. */
+struct call {
+    struct rcu_head head;
+    struct shard *shard;
+    uint32_t armed; /* the shard's, when RCU was given the head */
+};
+
 struct shard {
     struct hri_retired *pending HRI_ALIGNED; /* atomic; newest first */
-    uint32_t sequence;                       /* atomic; odd: armed */
-    uint32_t
-        arming; /* atomic; 1 + the number of forks while a thread is about to hand the shard to RCU, else 0 */
+    uint32_t armed;                          /* atomic; 0, or in which process */
     struct hri_retired *batch
-        HRI_ALIGNED; /* atomic; what a grace period is waited for, newest first */
-    struct rcu_head head;
+        HRI_ALIGNED;   /* atomic; what a grace period is waited for, newest first */
+    struct call *call; /* who has armed the shard uses it */
+    struct call first;
     struct hri_domain *domain;
 };
 
@@ -78,6 +89,7 @@ static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
 {
     harena_provider *p = domain->provider;
     uint64_t bytes = item->bytes;
+    uint32_t process = item->process;
     bool marker = item->marker;
 
     hri_rcu_note_reclaim(domain->flavor, &item->epoch);
@@ -90,6 +102,8 @@ static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
     HRI_TRACE("reclaim provider=%s bytes=%zu", p->name, (size_t)bytes);
     /* PAIR reclaims-1: the chunks are back, then it is said, then nothing is deferred any more. */
     hri_fetch_add_acq_rel(&p->reclaims, 1);
+    if (process != hri_thread_forks())
+        bytes = 0;                              /* counted by another process */
     hri_fetch_sub_acq_rel(&p->deferred, bytes); /* PAIR reclaims-1 */
     hri_fetch_add_relaxed(&p->reclaimed, 1);    /* relaxed: a figure */
 }
@@ -125,85 +139,129 @@ static struct hri_retired *join(struct hri_retired *newer, struct hri_retired *o
     return newer;
 }
 
+/* Not 0; another one in each child of a fork. */
+static uint32_t this_process(void)
+{
+    return hri_thread_forks() + 1;
+}
+
 static void on_grace_period(struct rcu_head *head);
 
 /* The caller has armed the shard: waits for what is pending, or disarms. */
 static void start_batch(struct shard *shard)
 {
-    struct hri_retired *batch;
-    uint32_t sequence;
+    struct hri_retired *batch, *left;
+    uint32_t nobody;
 
     for (;;) {
-        hri_store_relaxed(&shard->arming,
-                          hri_thread_forks() + 1); /* relaxed: asked after a fork only */
-        /* PAIR pending-1: released by push. PAIR arm-1: after the sequence went up. */
-        batch = hri_exchange_seq_cst(&shard->pending, NULL);
-        batch = join(batch, hri_exchange_acq_rel(
-                                &shard->batch, NULL)); /* PAIR batch-1: left by a fork, else none */
+        /* PAIR batch-1: left by a fork, else none. First: where a barrier finds a batch nobody has what was pending. */
+        left = hri_exchange_acq_rel(&shard->batch, NULL);
+        /* PAIR pending-1: released by push. PAIR arm-1: after the shard was armed. */
+        batch = join(hri_exchange_seq_cst(&shard->pending, NULL), left);
         if (batch != NULL) {
             hri_store_release(&shard->batch, batch); /* PAIR batch-1 */
-            hri_store_relaxed(&shard->arming,
-                              0); /* before: a head that RCU has must not be handed over again */
-            hri_rcu_call(shard->domain->flavor, &shard->head, on_grace_period);
+            shard->call->armed = this_process();
+            hri_rcu_call(shard->domain->flavor, &shard->call->head, on_grace_period);
             return;
         }
-        hri_store_relaxed(&shard->arming, 0);
-        sequence = hri_fetch_add_seq_cst(&shard->sequence, 1) +
-                   1;                                  /* PAIR arm-1: disarm, then look again */
+        hri_exchange_seq_cst(&shard->armed, 0);        /* PAIR arm-1: disarm, then look again */
         if (hri_load_seq_cst(&shard->pending) == NULL) /* PAIR arm-1 */
             return;
-        if (!hri_cas_seq_cst(&shard->sequence, &sequence, sequence + 1)) /* PAIR arm-1 */
-            return; /* somebody else armed it */
+        nobody = 0;
+        if (!hri_cas_seq_cst(&shard->armed, &nobody, this_process())) /* PAIR arm-1: somebody did */
+            return;
     }
+}
+
+/* RCU had the head at a fork. Whether the shard is the callback's; else somebody has taken it over. */
+static HRI_COLD bool inherit(struct shard *shard, struct call *call)
+{
+    if (hri_cas_seq_cst(&shard->armed, &call->armed, this_process())) /* PAIR arm-1 */
+        return true;
+    if (call != &shard->first)
+        hri_slab_put(&shard->domain->provider->slab, call, sizeof(*call));
+    return false;
 }
 
 static void on_grace_period(struct rcu_head *head)
 {
-    struct shard *shard = HRI_CONTAINER(head, struct shard, head);
+    struct call *call = HRI_CONTAINER(head, struct call, head);
     struct hri_retired *item, *next;
+    struct shard *shard;
 
     hri_rcu_called(head); /* before anything else is read */
+    shard = call->shard;
+    if (call->armed != this_process() && !inherit(shard, call))
+        return;
     /* PAIR batch-1: a barrier may have been faster */
     for (item = reversed(hri_exchange_acq_rel(&shard->batch, NULL)); item != NULL; item = next) {
         next = item->next;
         reclaim_item(shard->domain, item);
     }
     tell_reclaims(shard->domain->provider);
-    hri_fetch_add_seq_cst(&shard->sequence, 2); /* PAIR arm-1: the next batch */
     start_batch(shard);
-    hri_rcu_note_return(head);
+    hri_rcu_note_return(&shard->first.head);
 }
 
 /* ---- retire ---- */
 
-/* The shard is armed: whether by a thread that a fork has cut off before it handed the shard to RCU. The caller has
- * armed it then in its place. */
-static bool take_over(struct shard *shard)
+/* The shard was armed before a fork: arms it in this process. False: no record for a head; the next one tries again. */
+static HRI_COLD bool take_over(struct shard *shard, uint32_t armed)
 {
-    uint32_t arming = hri_load_relaxed(&shard->arming),
-             mine = hri_thread_forks() + 1; /* relaxed: a fork lies between */
+    struct hri_slab *slab = &shard->domain->provider->slab;
+    struct call *call = hri_slab_get(slab, sizeof(*call));
 
-    return arming != 0 && arming != mine && hri_cas_relaxed(&shard->arming, &arming, mine);
+    if (call == NULL)
+        return false;
+    /* PAIR arm-1: the old callback may be faster, or another thread */
+    if (!hri_cas_seq_cst(&shard->armed, &armed, this_process())) {
+        hri_slab_put(slab, call, sizeof(*call));
+        return true;
+    }
+    call->shard = shard;
+    shard->call = call;
+    start_batch(shard);
+    return true;
+}
+
+static bool is_inherited(uint32_t armed)
+{
+    return armed != 0 && armed != this_process();
 }
 
 static void push(struct shard *shard, struct hri_retired *item)
 {
     struct hri_retired *head = hri_load_relaxed(&shard->pending);
-    uint32_t sequence;
+    uint32_t armed;
 
     do
         item->next = head;
     while (!hri_cas_seq_cst(&shard->pending, &head, item)); /* PAIR pending-1, PAIR arm-1 */
-    sequence = hri_load_seq_cst(&shard->sequence);          /* PAIR arm-1: after the push */
-    if (sequence % 2 == 0
-            ? hri_cas_seq_cst(&shard->sequence, &sequence, sequence + 1) /* PAIR arm-1 */
-            : take_over(shard))
+    armed = hri_load_seq_cst(&shard->armed);                /* PAIR arm-1: after the push */
+    if (HRI_UNLIKELY(is_inherited(armed)))
+        take_over(shard, armed);
+    else if (armed == 0 && hri_cas_seq_cst(&shard->armed, &armed, this_process())) /* PAIR arm-1 */
         start_batch(shard);
+}
+
+/* Takes over all shards that were armed before a fork. False: no record for a head. */
+static bool take_over_all(struct hri_domain *domain)
+{
+    bool all = true;
+
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *shard = &domain->shards[i];
+        uint32_t armed = hri_load_relaxed(&shard->armed); /* relaxed: a fork lies between */
+
+        all = (!is_inherited(armed) || take_over(shard, armed)) && all;
+    }
+    return all;
 }
 
 bool hri_retire_would_exceed(const harena_provider *p, uint64_t bytes)
 {
-    uint64_t deferred = hri_load_relaxed(&p->deferred); /* relaxed: a bound, not a lock */
+    uint64_t deferred =
+        hri_deferred_bytes(hri_load_relaxed(&p->deferred)); /* relaxed: a bound, not a lock */
 
     return p->deferred_limit != 0 && deferred != 0 && deferred + bytes > p->deferred_limit;
 }
@@ -217,23 +275,41 @@ void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char 
                            "more is held back for readers than deferred_limit");
     HRI_PROBE(retire, name, item->bytes);
     HRI_TRACE("retire name=%s bytes=%zu", name, (size_t)item->bytes);
-    hri_fetch_add_relaxed(&p->deferred, item->bytes); /* relaxed: figures */
-    hri_fetch_add_relaxed(&p->retired, 1);
+    item->process = hri_thread_forks();
+    hri_deferred_add(p, item->bytes);
+    hri_fetch_add_relaxed(&p->retired, 1); /* relaxed: a figure */
     hri_rcu_note_retire(domain->flavor, &item->epoch);
     push(&domain->shards[hri_thread_index() % SHARDS], item);
 }
 
 /* ---- domains ---- */
 
+/* In the child of a fork: whether a shard waits for a grace period. What was retired before is counted nowhere. */
+static bool may_have_inherited(harena_provider *p)
+{
+    if (hri_thread_forks() == 0)
+        return false;
+    for (int i = 0; i < HRI_PROVIDER_DOMAINS; i++) {
+        struct hri_domain *domain = hri_load_acquire(&p->domains[i]); /* PAIR domain-1 */
+
+        for (int j = 0; j < SHARDS && domain != NULL; j++)
+            if (hri_load_acquire(&domain->shards[j].armed) != 0) /* PAIR arm-1 */
+                return true;
+    }
+    return false;
+}
+
 /* Somebody found no memory after `reclaims` was `seen`: waits a bounded time for what readers hold back, unless the
  * caller is a reader itself. True: something has been reclaimed since. */
 static bool wait_for_reclaim(harena_provider *p, uint32_t seen)
 {
-    uint64_t deferred = hri_load_acquire(&p->deferred); /* PAIR reclaims-1: before the other look */
+    bool deferred =
+        hri_deferred_bytes(hri_load_acquire(&p->deferred)) != 0; /* PAIR reclaims-1: first */
 
+    deferred = deferred || may_have_inherited(p);
     if (hri_load_acquire(&p->reclaims) != seen) /* PAIR reclaims-1 */
         return true;
-    if (deferred == 0 || hri_thread_cleanups != 0)
+    if (!deferred || hri_thread_cleanups != 0)
         return false;
     for (int i = 0; i < HRI_PROVIDER_DOMAINS; i++) {
         struct hri_domain *domain = hri_load_acquire(&p->domains[i]); /* PAIR domain-1 */
@@ -264,9 +340,13 @@ static struct hri_domain *make_domain(harena_provider *p, const struct rcu_flavo
     domain->taken = NULL;
     domain->markers = &domain->first_markers;
     for (int i = 0; i < SHARDS; i++) {
-        domain->shards[i].pending = domain->shards[i].batch = NULL;
-        domain->shards[i].sequence = domain->shards[i].arming = 0;
-        domain->shards[i].domain = domain;
+        struct shard *shard = &domain->shards[i];
+
+        shard->pending = shard->batch = NULL;
+        shard->armed = 0;
+        shard->call = &shard->first;
+        shard->first.shard = shard;
+        shard->domain = domain;
     }
     return domain;
 }
@@ -312,7 +392,7 @@ const struct rcu_flavor_struct *hri_domain_flavor(const struct hri_domain *domai
 
 static void lock_barrier(struct hri_domain *domain)
 {
-    uint32_t mine = hri_thread_forks() + 1, seen = 0;
+    uint32_t mine = this_process(), seen = 0;
 
     while (
         !hri_cas_acquire(&domain->barrier, &seen, mine)) { /* PAIR barrier-1: released by unlock */
@@ -366,14 +446,14 @@ static void take_lists(struct hri_domain *domain, bool complete[SHARDS])
         end = &(*end)->next;
     for (int i = 0; i < SHARDS; i++) {
         struct shard *shard = &domain->shards[i];
-        /* PAIR pending-1. PAIR arm-1: before the sequences are looked at. */
+        /* PAIR pending-1. PAIR arm-1: before `armed` is looked at. */
         struct hri_retired *pending = hri_exchange_seq_cst(&shard->pending, NULL);
 
         struct hri_retired *batch = hri_exchange_acq_rel(&shard->batch, NULL); /* PAIR batch-1 */
 
         /* With the batch, which follows the one before, nothing is left. Without it, somebody may be reclaiming it, or
-         * about to make one of what was pending: that shows in the sequence by now. PAIR arm-1 */
-        complete[i] = batch != NULL || hri_load_seq_cst(&shard->sequence) % 2 == 0;
+         * about to make one of what was pending: that shows in `armed` by now. PAIR arm-1 */
+        complete[i] = batch != NULL || hri_load_seq_cst(&shard->armed) == 0;
         end = append(end, batch);
         end = append(end, pending);
     }
@@ -424,13 +504,15 @@ static void wait_for_others(struct hri_domain *domain, const bool complete[SHARD
 }
 
 /* Waits for all that was retired in the domain before. The caller may wait for a grace period. -ENOMEM: a barrier that
- * a fork cut off had the markers, and there is no record for new ones; what was taken is reclaimed. */
+ * a fork cut off had the markers, or RCU has the heads, and there is no record for new ones; what was taken is
+ * reclaimed. */
 static int drain(struct hri_domain *domain)
 {
-    bool complete[SHARDS], left = false;
+    bool complete[SHARDS], left = false, taken_over;
     int result = -ENOMEM;
 
     lock_barrier(domain);
+    taken_over = take_over_all(domain);
     take_lists(domain, complete);
     if (domain->taken != NULL) {
         domain->flavor->update_synchronize_rcu();
@@ -438,7 +520,7 @@ static int drain(struct hri_domain *domain)
     }
     if (domain->markers == NULL)
         domain->markers = hri_slab_get(&domain->provider->slab, sizeof(*domain->markers));
-    if (domain->markers != NULL) {
+    if (domain->markers != NULL && taken_over) {
         wait_for_others(domain, complete, left);
         result = 0;
     }
@@ -499,7 +581,7 @@ static void wait_for_callbacks(struct hri_domain *domain)
 {
     hri_rcu_barrier(domain->flavor);
     for (int i = 0; i < SHARDS; i++)
-        hri_rcu_note_returned(&domain->shards[i].head);
+        hri_rcu_note_returned(&domain->shards[i].first.head);
 }
 
 int harena_provider_destroy(harena_provider *p)

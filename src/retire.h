@@ -12,11 +12,10 @@ struct hri_retired {
         struct hri_retired *item); /* gives back cleanups first, then chunks, the record last */
     uint64_t bytes;                /* that count as deferred until then */
     unsigned long epoch;           /* for ThreadSanitizer */
-    bool (*has_cleanups)(
-        struct hri_retired
-            *item); /* asked after the grace period: the user's code will run, on RCU's
-                                                       worker only; NULL: never */
-    bool marker;    /* a barrier's own: in no figure */
+    /* Asked after the grace period: the user's code will run, on RCU's worker only. NULL: never. */
+    bool (*has_cleanups)(struct hri_retired *item);
+    uint32_t process; /* how often that one was forked which counts the bytes */
+    bool marker;      /* a barrier's own: in no figure */
 };
 
 /* What one flavour holds back for one provider; made at first use, lives as long as the provider. The first one of a
@@ -27,7 +26,7 @@ struct hri_domain *hri_domain_get(harena_provider *provider,
 const struct rcu_flavor_struct *hri_domain_flavor(const struct hri_domain *domain);
 
 /* Puts an item, which no new reader can find any more, on the list of what waits for readers. `name` for the event
- * above the provider's deferred_limit. Waits for nobody; allocates nothing. */
+ * above the provider's deferred_limit. Waits for nobody; allocates nothing, but for a record after a fork. */
 void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char *name);
 
 /* Whether `bytes` more would be too much for the provider's deferred_limit. */

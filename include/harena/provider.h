@@ -111,7 +111,7 @@ typedef struct harena_provider_stats {
     uint64_t committed;          /* chunks that hold memory */
     uint64_t in_use;             /* held by live arenas and raw chunks */
     uint64_t free;               /* warm, ready */
-    uint64_t deferred;           /* retired, waiting for a grace period */
+    uint64_t deferred;           /* retired by this process, waiting for a grace period */
     uint64_t peak;               /* of committed */
     uint64_t gets, puts;         /* chunks */
     uint64_t commits, purges;    /* chunks that gained or lost memory */
@@ -210,7 +210,7 @@ HARENA_API int harena_provider_tick(harena_provider *provider);
  * or a reader wants. NULL provider: the default one.
  * Thread: any that may wait for a grace period of those flavours.
  * Fails: 0; -EDEADLK: in a read section or in a cleanup, nothing waited for; -ENOMEM, only in
- *     the child of a fork during a barrier: no record.
+ *     the child of a fork: no record.
  * Cost: a grace period; more when another thread's batch is in flight. */
 HARENA_API int harena_provider_barrier(harena_provider *provider);
 

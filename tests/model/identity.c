@@ -14,6 +14,18 @@ void world_remember_identities(void)
     explore_same(&free_identities, sizeof(free_identities), 16);
 }
 
+void world_remember_forks(void)
+{
+    forks = 0;
+    explore_memory(&forks, sizeof(forks));
+}
+
+/* Identities are kept: what a word says of forks matters to lanes only. */
+void world_fork(void)
+{
+    forks++;
+}
+
 void world_thread_ends(void (*between)(void))
 {
     for (uintptr_t round = 1; round < LAST_ROUND; round++) {

@@ -33,7 +33,7 @@ compile_all()
 link()
 {
     # shellcheck disable=SC2086
-    $CC $flags -Wl,--wrap=hri_slab_get_kind,--wrap=hri_slab_put_kind "$1"/*.o $libs -o "$2"
+    $CC $flags -Wl,--wrap=hri_slab_get_kind,--wrap=hri_slab_put_kind,--wrap=hri_model_point "$1"/*.o $libs -o "$2"
 }
 
 field()

@@ -26,6 +26,7 @@ enum {
 
 harena_provider *world;
 void (*world_record_goes)(void *record);
+void (*world_after_point)(void);
 
 static char *addresses; /* all that the OS of the models has */
 static size_t reserved;
@@ -150,6 +151,7 @@ void world_create(uint32_t blocks, uint32_t limit)
     memset(&shadow, 0, sizeof(shadow));
     world = NULL;
     world_record_goes = NULL;
+    world_after_point = NULL;
     hri_os = (struct hri_os){
         .reserve = reserve,
         .commit = commit,
@@ -174,6 +176,7 @@ void world_create(uint32_t blocks, uint32_t limit)
     explore_memory(world, (size_t)((char *)(world->blocks.full_summary + 8) - (char *)world));
     explore_memory(world->slab.base, SLAB_USED);
     explore_memory(&shadow, sizeof(shadow));
+    world_remember_forks();
     ignore_figures();
     explore_same(&world->committed, sizeof(world->committed), GROUP_OF_SUMS);
     for (uint32_t i = 0; i < blocks; i++)
@@ -302,6 +305,18 @@ void world_quiet(void)
     EXPLORE_CHECK(world->slab.classes[CLASSES].key == 0 && "the model uses too many classes");
     EXPLORE_CHECK(world->slab.used <= SLAB_USED &&
                   "the model uses more of the slab than is put back");
+}
+
+/* ---- points: the linker sends the library's accesses here first ---- */
+
+void __real_hri_model_point(const volatile void *at, bool writes, const char *file, int line);
+void __wrap_hri_model_point(const volatile void *at, bool writes, const char *file, int line);
+
+void __wrap_hri_model_point(const volatile void *at, bool writes, const char *file, int line)
+{
+    __real_hri_model_point(at, writes, file, line);
+    if (world_after_point != NULL)
+        world_after_point();
 }
 
 /* ---- records: calls of the slab from other files come here first ---- */

@@ -22,6 +22,9 @@ void world_put(uint32_t chunk);
 /* The stacks of a slab, whose two words are swapped at once; not more than four classes may be used. */
 void world_watch_stacks(const struct hri_slab *slab, int first_group);
 
+/* What a thread does behind each point of the library, before the access; NULL: nothing. */
+extern void (*world_after_point)(void);
+
 /* In setup: chunks of a block from `from` on are in use for good; a thread has a chunk. */
 void world_fill(uint32_t block, uint32_t from);
 void world_own(int thread, uint32_t chunk);
@@ -53,5 +56,9 @@ void world_remember_identities(void);
 void world_thread_ends(void (*between)(void));
 uint32_t
 world_numbers(uint32_t *free_numbers); /* how many there are, and how many of them are free */
+
+/* The process forks, and the caller is in the child: src/thread.c counts it. Begun anew with each world. */
+void world_remember_forks(void);
+void world_fork(void);
 
 #endif

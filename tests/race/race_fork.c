@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Fork in the middle of other threads' allocations: the child has arenas and threads of its own, the
- * parent goes on. */
+/* Fork in the middle of other threads' allocations, and behind a reader: the child has arenas and threads of
+ * its own and begins with nothing deferred, the parent goes on. */
 #include <urcu-bp.h> /* first: it says what rcu_flavor means */
 
 #include "../support/provider.h"
@@ -178,6 +178,67 @@ START_TEST(child_of_a_fork_in_a_storm_goes_on)
 }
 END_TEST
 
+/* ---- what the parent's readers hold back ---- */
+
+static void read_until_stopped(void *ctx, unsigned index)
+{
+    harena_view *view = harena_shared_enter(race.shared);
+
+    (void)ctx, (void)index;
+    TEST_EXPECT(harena_view_alloc(view, 700 * 1024) != NULL);
+    atomic_store(&race.allocated, 1);
+    TEST_AWAIT(atomic_load(&race.stop));
+    harena_shared_leave(race.shared, view);
+}
+
+static int child_behind_a_reader(void)
+{
+    if (test_stats(race.provider).deferred != 0)
+        return 1;
+    if (harena_shared_reset(race.shared) != 0) /* what the parent defers does not count */
+        return 2;
+    if (test_stats(race.provider).deferred == 0)
+        return 3;
+    if (harena_provider_barrier(race.provider) != 0)
+        return 4;
+    /* Nobody was retiring anything, so nothing is lost. */
+    return test_stats(race.provider).deferred == 0 && test_stats(race.provider).in_use == 0 ? 0 : 5;
+}
+
+START_TEST(child_begins_with_nothing_deferred)
+{
+    harena_shared_options options = HARENA_SHARED_OPTIONS_INIT;
+    test_thread reader;
+    uint64_t deferred;
+    int status;
+    pid_t pid;
+
+    memset(&race, 0, sizeof(race));
+    race.provider = test_provider(options.rcu, 0, TEST_MIB);
+    options.provider = race.provider;
+    race.shared = harena_shared_create(&options);
+    ck_assert_ptr_nonnull(race.shared);
+    test_spawn(&reader, read_until_stopped, NULL, 0);
+    TEST_AWAIT(atomic_load(&race.allocated) == 1);
+    ck_assert_int_eq(harena_shared_reset(race.shared), 0);
+    ck_assert_ptr_nonnull(harena_shared_alloc(race.shared, 700 * 1024));
+    ck_assert_int_eq(harena_shared_reset(race.shared), -EAGAIN);
+    deferred = test_stats(race.provider).deferred;
+    pid = fork_with_rcu();
+    if (pid == 0)
+        _exit(child_behind_a_reader());
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+    ck_assert_uint_eq(test_stats(race.provider).deferred, deferred);
+    atomic_store(&race.stop, 1);
+    test_join(&reader);
+    ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
+    ck_assert_int_eq(harena_shared_reset(race.shared), 0);
+    harena_shared_release(race.shared);
+    test_provider_finish(race.provider);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("race_fork");
@@ -188,5 +249,6 @@ int main(void)
         return 77; /* automake's number for it */
     }
     tcase_add_test(tests, child_of_a_fork_in_a_storm_goes_on);
+    tcase_add_test(tests, child_begins_with_nothing_deferred);
     return test_main(suite);
 }

@@ -29,7 +29,7 @@ byte grace[BARRIERS + 1]; /* bit t: this one's grace period waits for thread t; 
 
 byte next[ITEMS + 1];
 byte pending[SHARDS];
-byte sequence[SHARDS]; /* modulo 4; nothing is decided by more than whether it is odd and whether it is the same */
+bool armed[SHARDS]; /* by this process: nobody forks here */
 byte batch[SHARDS];
 byte called; /* bit s: call_rcu has shard s's head */
 
@@ -118,10 +118,7 @@ inline start_batch(s)
             break
         :: else -> skip
         fi;
-        atomic {
-            sequence[s] = (sequence[s] + 1) % 4;
-            seen = sequence[s]
-        };
+        armed[s] = false;
 #ifdef BUG_NO_SECOND_LOOK
         break
 #else
@@ -131,27 +128,27 @@ inline start_batch(s)
         fi;
         atomic {
             if
-            :: sequence[s] == seen -> sequence[s] = (seen + 1) % 4
+            :: !armed[s] -> armed[s] = true
             :: else -> break
             fi
         }
 #endif
-    od;
-    seen = 0
+    od
 }
 
+/* `seen`: what the shard's `armed` was. */
 inline arm(s)
 {
     if
-    :: seen % 2 == 0 ->
+    :: !seen ->
         atomic {
             if
-            :: sequence[s] == seen -> sequence[s] = (seen + 1) % 4; seen = 4
-            :: else -> skip
+            :: !armed[s] -> armed[s] = true
+            :: else -> seen = 1
             fi
         };
         if
-        :: seen == 4 -> start_batch(s)
+        :: !seen -> start_batch(s)
         :: else -> skip
         fi
     :: else -> skip
@@ -162,7 +159,7 @@ inline arm(s)
 inline push(s, what)
 {
 #ifdef BUG_LOOK_BEFORE_PUSH
-    seen = sequence[s];
+    seen = armed[s];
 #endif
     head = pending[s];
     do
@@ -179,7 +176,7 @@ inline push(s, what)
     od;
 #ifndef BUG_LOOK_BEFORE_PUSH
     atomic {
-        seen = sequence[s];
+        seen = armed[s];
         head = 0
     };
 #endif
@@ -218,7 +215,7 @@ inline reclaim(what, who)
 inline on_grace_period(s)
 {
 #ifdef BUG_DISARM_BEFORE_RECLAIM
-    sequence[s] = (sequence[s] + 1) % 4;
+    armed[s] = false;
 #endif
     atomic {
         list = batch[s];
@@ -243,13 +240,12 @@ inline on_grace_period(s)
     od;
     item = 0;
 #ifdef BUG_DISARM_BEFORE_RECLAIM
-    seen = sequence[s];
+    seen = armed[s];
     if
     :: pending[s] != 0 -> arm(s)
     :: else -> skip
     fi
 #else
-    sequence[s] = (sequence[s] + 2) % 4;
     start_batch(s)
 #endif
 }
@@ -316,7 +312,7 @@ inline take_lists()
     :: shard == SHARDS -> break
     :: else ->
 #ifdef BUG_LOOK_BEFORE_TAKE
-        complete = complete | (sequence[shard] % 2 == 0 -> BIT(shard) : 0);
+        complete = complete | (!armed[shard] -> BIT(shard) : 0);
 #endif
         atomic {
             list = pending[shard];
@@ -332,7 +328,7 @@ inline take_lists()
             append(list);
         };
 #ifndef BUG_LOOK_BEFORE_TAKE
-        complete = complete | (sequence[shard] % 2 == 0 -> BIT(shard) : 0);
+        complete = complete | (!armed[shard] -> BIT(shard) : 0);
 #endif
         shard++
     od;
@@ -367,21 +363,21 @@ inline wait_for_others()
 {
     left = SHARDS;
     shard = 0;
-    armed = 0;
+    marked = 0;
     do
     :: shard == SHARDS -> break
     :: else ->
         if
         :: complete & BIT(shard) -> skip
         :: else ->
-            armed++;
+            marked++;
             assert(!(on_list & BIT(MARKER + shard)));
             push(shard, MARKER + shard)
         fi;
         shard++
     od;
     shard = 0;
-    left = left - (SHARDS - armed);
+    left = left - (SHARDS - marked);
     left == 0
 }
 
@@ -409,7 +405,7 @@ inline drain(who)
 proctype barrier_caller(byte who; byte times)
 {
     RETIRE_LOCALS;
-    byte taken, complete, armed, round;
+    byte taken, complete, marked, round;
 
 end:
     do
