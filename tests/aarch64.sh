@@ -123,7 +123,7 @@ chmod +x qemu-run
 
 # qemu 7.2 aborts in the child of a fork by one of several threads, and has no single steps. The models explore what has
 # nothing to do with the machine.
-not_here="tests/race/race_fork tests/progress/suspend tests/progress/fork_storm"
+not_here="tests/race/race_fork tests/progress/suspend tests/progress/fork_step tests/progress/fork_storm"
 # Nor does it tell that memory which it shall give back is not mapped.
 not_by_qemu=what_is_not_reserved_gives_an_error
 

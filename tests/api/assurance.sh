@@ -8,7 +8,7 @@ trap 'rm -rf "$scratch"' EXIT
 cd "$scratch" || exit 1
 export page="$scratch/page"
 export long_parts="tests/model/models tests/model/mutate tests/spin/spin.sh tests/progress/stress \
-    tests/progress/suspend tests/progress/fork_storm"
+    tests/progress/suspend tests/progress/fork_storm tests/progress/fork_step"
 result=0
 seen=0
 
@@ -59,6 +59,7 @@ log long/tests/progress/fork_storm <<END
 fork=memb threads=8 forks=200
 exec=memb threads=8 execs=200
 END
+echo "fork_step=reset flavor=bp instructions=382 forks=382" | log long/tests/progress/fork_step
 planted | log tiers/tsan-gcc
 planted | log tiers/tsan-clang
 echo "tier=sanitize compiler=gcc tests=40 passed=40 skipped=0 failed=0 checks=600 reports=0" | log tiers/sanitize
