@@ -175,8 +175,61 @@ START_TEST(array_that_is_last_grows_in_place)
 }
 END_TEST
 
+/* An array is a pointer and two numbers: what else one does with it is C. */
+START_TEST(elements_are_set_removed_and_sliced_in_place)
+{
+    numbers xs = {0};
+    size_t cap;
+    int *slice, last;
+
+    for (int i = 0; i < 10; i++)
+        ck_assert(harena_array_push(a, &xs, i * 10));
+    cap = xs.cap;
+    xs.items[3] = 7;
+    slice = xs.items + 2; /* two elements from the third: no copy */
+    slice[0] = 200;
+    ck_assert_int_eq(xs.items[2], 200);
+    xs.items[3] = 8;
+    ck_assert_int_eq(slice[1], 8);
+    xs.items[0] = xs.items[--xs.len]; /* removed: the last one takes its place */
+    ck_assert_uint_eq(xs.len, 9);
+    ck_assert_int_eq(xs.items[0], 90);
+    last = xs.items[--xs.len];
+    ck_assert_int_eq(last, 80);
+    xs.len = 0; /* empty: the room stays */
+    for (size_t i = 0; i < cap; i++)
+        ck_assert(harena_array_push(a, &xs, (int)i));
+    ck_assert_uint_eq(xs.cap, cap);
+    ck_assert_ptr_eq(xs.items + 2, slice);
+}
+END_TEST
+
+START_TEST(array_in_fixed_memory_is_full_and_goes_on)
+{
+    static unsigned char memory[4096];
+    harena *fixed = SUCCEEDS(harena_create_fixed(memory, sizeof memory, NULL));
+    numbers xs = {0};
+    size_t full;
+
+    while (harena_array_push(fixed, &xs, (int)xs.len))
+        continue;
+    ck_assert_int_eq(errno, ENOMEM);
+    full = xs.len;
+    ck_assert_uint_ge(full, (sizeof memory - harena_fixed_overhead()) / sizeof(int) / 2);
+    ck_assert(!harena_array_push(fixed, &xs, 0));
+    xs.items[0] = xs.items[--xs.len];
+    ck_assert(harena_array_push(fixed, &xs, -1));
+    ck_assert_uint_eq(xs.len, full);
+    ck_assert_int_eq(xs.items[0], (int)full - 1);
+    ck_assert_int_eq(xs.items[full - 1], -1);
+    harena_release(fixed);
+}
+END_TEST
+
 RUN_TESTS_AROUND("array", set_up, tear_down, pushed_elements_are_there,
                  growth_doubles_then_adds_a_quarter, reserve_is_enough_for_what_it_says,
                  append_copies_also_from_itself, elements_of_any_size_and_alignment,
                  two_arrays_that_grow_in_turn_stay_apart, refusal_leaves_the_array_as_it_was,
-                 large_counts_do_not_wrap, array_that_is_last_grows_in_place)
+                 large_counts_do_not_wrap, array_that_is_last_grows_in_place,
+                 elements_are_set_removed_and_sliced_in_place,
+                 array_in_fixed_memory_is_full_and_goes_on)

@@ -290,6 +290,7 @@ START_TEST(file_is_written_and_read_whole)
     write_pattern(3 * MIB + 17);
     QUIETLY(ck_assert_int_eq(harena_buf_write_to(&b, fd), 3 * MIB + 17));
     ck_assert_uint_eq(harena_buf_len(&b), 0);
+    ck_assert_int_eq(harena_buf_write_to(&b, fd), 0); /* there is nothing more */
     ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
     QUIETLY(ck_assert_int_eq(harena_buf_read_from(&b, fd), 3 * MIB + 17));
     expect_pattern(0, 3 * MIB + 17);

@@ -67,6 +67,68 @@ START_TEST(hard_limit_of_the_environment_holds)
 }
 END_TEST
 
+/* So many bytes of chunks at once, and none. */
+static void use(size_t bytes)
+{
+    static void *chunks[1024];
+    size_t count = bytes / CHUNK;
+
+    for (size_t at = 0; at < count; at++)
+        chunks[at] = SUCCEEDS(harena_chunk_get(NULL));
+    for (size_t at = 0; at < count; at++)
+        harena_chunk_put(NULL, chunks[at]);
+}
+
+START_TEST(soft_limit_of_the_environment_gives_memory_back)
+{
+    set("HARENA_LIMIT", "16MiB");
+    (void)default_with_listener();
+    use(64 * MIB); /* nobody is refused */
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_SOFT_LIMIT), 1);
+    ck_assert_uint_eq(stats_of(NULL).peak, 64 * MIB);
+    ck_assert_uint_le(stats_of(NULL).committed, 16 * MIB);
+}
+END_TEST
+
+START_TEST(ballast_of_the_environment_stays)
+{
+    uint64_t commits;
+
+    set("HARENA_BALLAST", "16MiB");
+    (void)default_with_listener();
+    ck_assert_uint_eq(stats_of(NULL).free, 16 * MIB);
+    commits = stats_of(NULL).commits;
+    use(16 * MIB);
+    ck_assert_uint_eq(stats_of(NULL).commits, commits); /* it serves */
+    ck_assert_uint_eq(harena_provider_trim(NULL, 0), 0);
+    ck_assert_uint_eq(stats_of(NULL).free, 16 * MIB);
+}
+END_TEST
+
+static uint64_t now = 1000000;
+
+static uint64_t test_milliseconds(void)
+{
+    return now;
+}
+
+START_TEST(retention_of_the_environment_is_kept_by_ticks)
+{
+    static const struct {
+        const char *percent;
+        size_t most;
+    } cases[] = {{"0", 0}, {"50", 32 * MIB}, {"off", 64 * MIB}};
+
+    hri_os.milliseconds = test_milliseconds;
+    set("HARENA_RETAIN", cases[_i].percent);
+    (void)default_with_listener();
+    use(64 * MIB);
+    now += 1000;
+    (void)harena_provider_tick(NULL);
+    ck_assert_uint_eq(stats_of(NULL).free, cases[_i].most);
+}
+END_TEST
+
 START_TEST(units_are_bytes_kib_mib_and_gib)
 {
     static const struct {
@@ -98,6 +160,8 @@ static const struct {
     {"HARENA_LIMIT", "-1"},
     {"HARENA_LIMIT", "0"},
     {"HARENA_LIMIT", "1MB"},
+    {"HARENA_LIMIT", "1TiB"},
+    {"HARENA_LIMIT", "off"},
     {"HARENA_LIMIT", "1 MiB"},
     {"HARENA_LIMIT", "99999999999999999999"},
     {"HARENA_LIMIT", "9999999999GiB"},
@@ -310,6 +374,9 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, limits_ballast_retention_and_huge_pages_are_read);
     tcase_add_test(tests, hard_limit_of_the_environment_holds);
+    tcase_add_test(tests, soft_limit_of_the_environment_gives_memory_back);
+    tcase_add_test(tests, ballast_of_the_environment_stays);
+    tcase_add_loop_test(tests, retention_of_the_environment_is_kept_by_ticks, 0, 3);
     tcase_add_loop_test(tests, units_are_bytes_kib_mib_and_gib, 0, 5);
     tcase_add_loop_test(tests, retain_off_keeps_all_and_zero_keeps_nothing, 0, 2);
     tcase_add_loop_test(tests, bad_value_is_ignored_and_told_of, 0,

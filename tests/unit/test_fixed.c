@@ -43,6 +43,38 @@ START_TEST(overhead_plus_n_bytes_serve_n_bytes)
 }
 END_TEST
 
+/* The rule of harena_arena(3) for how much memory a plan of allocations needs. */
+START_TEST(what_is_needed_is_known_before)
+{
+    static const size_t sizes[] = {1, 24, 100, 16, 4096, 7, 333, 64, 31, 1000};
+    enum { SIZES = sizeof sizes / sizeof *sizes };
+
+    for (size_t alignment = 16; alignment <= 4096; alignment *= 4) {
+        for (size_t offset = 0; offset < 64; offset += 7) {
+            harena_options options = HARENA_OPTIONS_INIT;
+            size_t needed = harena_fixed_overhead() + (alignment > 16 ? alignment : 0);
+            unsigned char *memory, *objects[SIZES];
+            harena *arena;
+
+            for (size_t at = 0; at < SIZES; at++)
+                needed += (sizes[at] + alignment - 1) / alignment * alignment;
+            memory = malloc(offset + needed); /* the heap's own bounds, for ASan */
+            options.alignment = alignment;
+            arena = SUCCEEDS(harena_create_fixed(memory + offset, needed, &options));
+            for (int round = 0; round < 2; round++) {
+                for (size_t at = 0; at < SIZES; at++)
+                    objects[at] = bytes_of(arena, sizes[at], (int)at);
+                for (size_t at = 0; at < SIZES; at++)
+                    EXPECT(all_bytes(objects[at], sizes[at], (unsigned char)at));
+                harena_reset(arena);
+            }
+            harena_release(arena);
+            free(memory);
+        }
+    }
+}
+END_TEST
+
 START_TEST(too_small_a_memory_is_refused)
 {
     static unsigned char memory[4096] __attribute__((aligned(64)));
@@ -306,9 +338,9 @@ START_TEST(counters_and_contains_are_as_of_any_arena)
 }
 END_TEST
 
-RUN_TESTS("fixed", overhead_plus_n_bytes_serve_n_bytes, too_small_a_memory_is_refused,
-          bytes_that_wrap_the_address_space_are_refused, bad_options_are_refused,
-          it_never_grows_and_fails_softly, it_needs_no_provider,
+RUN_TESTS("fixed", overhead_plus_n_bytes_serve_n_bytes, what_is_needed_is_known_before,
+          too_small_a_memory_is_refused, bytes_that_wrap_the_address_space_are_refused,
+          bad_options_are_refused, it_never_grows_and_fails_softly, it_needs_no_provider,
           large_objects_and_alignments_fit_where_there_is_room, the_whole_family_works,
           zero_and_alignment_options_apply, release_runs_the_cleanups_and_gives_nothing_back,
           cleanups_that_do_not_fit_are_refused, release_rcu_is_misuse_and_released_now,

@@ -364,6 +364,22 @@ START_TEST(run_above_the_soft_limit_goes_back_when_it_is_put)
 }
 END_TEST
 
+START_TEST(soft_limit_holds_although_all_is_retained)
+{
+    harena_provider *p;
+
+    options.soft_limit = 16 * MIB;
+    options.retain_percent = HARENA_RETAIN_ALL;
+    p = make();
+    use(p, 64 * MIB);
+    for (int i = 0; i < 64; i++)
+        use(p, CHUNK);
+    ck_assert_uint_le(stats_of(p).committed, 16 * MIB);
+    ck_assert_uint_gt(stats_of(p).committed, 16 * MIB - BLOCK);
+    ends_clean(p);
+}
+END_TEST
+
 RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched,
                  what_is_touched_each_second_stays, runs_that_are_touched_stay,
                  what_is_touched_stays_wherever_it_lies,
@@ -373,4 +389,5 @@ RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched
                  operations_that_pass_by_give_back_a_block_each, refused_purge_changes_nothing,
                  soft_limit_says_so_once_and_refuses_nobody,
                  free_memory_goes_back_before_a_run_stays_above_the_soft_limit,
-                 run_above_the_soft_limit_goes_back_when_it_is_put)
+                 run_above_the_soft_limit_goes_back_when_it_is_put,
+                 soft_limit_holds_although_all_is_retained)
