@@ -4,15 +4,34 @@
 set -eu
 : "${top_builddir:?}"
 result=0
+count=0
 
 # expect PROGRAM: what it should print comes on standard input.
 expect()
 {
     expected=$(cat)
+    count=$((count + 1))
     printed=$("$top_builddir/examples/$1") || { echo "$1: exit status $?"; result=1; }
     test "$printed" = "$expected" || { echo "$1 printed:"; echo "$printed"; result=1; }
 }
 
+expect byte_buffer <<'EOF'
+22 bytes: Salve, Roma! Year 753.
+read: "Salve", passed over: ", ", remaining: "Roma!"
+5 bytes more, through a pipe came Roma!
+EOF
+expect concurrent_writers <<'EOF'
+200000 numbers of 10 threads, 0 wrong
+handed out: at least what was asked for, no more than is held
+EOF
+expect fixed_memory <<'EOF'
+10 bytes: Invalid argument
+frame 0: x is 0
+frame 1: x is 1
+Cannot allocate memory, and failed: yes; frame 1 is still there
+frame 2: x is 2
+after a reset: as new
+EOF
 expect own_memory <<'EOF'
 32 objects of half a MiB in a file of 16 MiB, then Cannot allocate memory
 16 MiB given back
@@ -29,8 +48,19 @@ EOF
 expect shared_index <<'EOF'
 80000 right, 0 resets refused, 0 bytes left
 EOF
+expect sized_request <<'EOF'
+["processed_olives","processed_wine","processed_garum"]
+["processed_salt"]
+1000 requests, 0 chunks taken on the way
+EOF
 expect snapshot_config <<'EOF'
 200 versions, 0 torn, 0 bytes left
 EOF
-test $result -ne 0 || echo "4 examples"
+expect typed_objects <<'EOF'
+1 Livia, 2 Livia II
+81 Drusus, 162 Drusus II
+length 2, room for 10; handed out: no more than is held
+after the reset: 0 bytes handed out, the peak remembered
+EOF
+test $result -ne 0 || echo "$count examples"
 exit $result
