@@ -14,8 +14,8 @@
 #include <time.h>
 
 enum { EXIT_CLEAN = 0, EXIT_LEFT_IN_USE = 1, EXIT_WRONG_OPTIONS = 2, EXIT_NO_START = 3 };
-enum { DRAIN_MS = 10000, TRIM_SECONDS = 1 };
-enum { KEEP_WARM = 32 << 20 }; /* free bytes that steady load reuses */
+enum { DRAIN_MS = 10000, LOOK_MS = 1000 };
+enum { RETAIN_PERCENT = 25 }; /* steady load reuses what is free; a burst is no steady load */
 
 static struct server server;
 
@@ -44,6 +44,7 @@ static harena_provider *make_provider(size_t limit)
     harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
     options.name = "harena-server";
     options.limit = limit;
+    options.retain_percent = RETAIN_PERCENT;
     options.rcu = HARENA_RCU_FLAVOR;
     return harena_provider_create(&options);
 }
@@ -65,18 +66,25 @@ static void reload(void)
         fprintf(stderr, "harena-server: reload failed, the old data stays: %s\n", error.message);
 }
 
-/* Once a second, what a burst of large requests has left warm goes back to the OS: without this the
- * process would keep its highest peak, and each higher coincidence of bursts would raise it. */
+/* What a burst of large requests has left warm goes back to the OS by and by. When nothing is left
+ * to do the provider names no time for the next look, and nobody here would notice new activity. */
+static struct timespec keep_house(void)
+{
+    int ms = harena_provider_tick(server.provider);
+    if (ms < 0)
+        ms = LOOK_MS;
+    return (struct timespec){ms / 1000, (long)(ms % 1000) * 1000000};
+}
+
 static void serve(const sigset_t *signals)
 {
-    const struct timespec wait = {TRIM_SECONDS, 0};
     for (;;) {
+        const struct timespec wait = keep_house();
         int signal_number = sigtimedwait(signals, NULL, &wait);
         if (signal_number == SIGTERM || signal_number == SIGINT)
             return;
         if (signal_number == SIGHUP)
             reload();
-        harena_provider_trim(server.provider, KEEP_WARM);
     }
 }
 
