@@ -17,7 +17,9 @@ struct check_options {
     uint64_t seed;
     const char *data;
     bool progress;
-    pid_t pid; /* of the server, for what sends it signals */
+    pid_t pid;     /* of the server, for what sends it signals */
+    size_t limit;  /* of the server, in bytes */
+    bool resident; /* look at its resident memory */
 };
 
 /* Latencies in nanoseconds, in steps of a sixteenth. */
@@ -29,6 +31,8 @@ struct latencies {
 /* One thread's findings; read by the progress line meanwhile, hence atomic. */
 struct findings {
     _Atomic uint64_t requests; /* answered or not */
+    _Atomic uint64_t served;   /* answers with status 200 */
+    _Atomic uint64_t refused;  /* answers with status 503, where those are allowed */
     _Atomic uint64_t checked;  /* answers compared */
     _Atomic uint64_t wrong;    /* answers that differ */
     _Atomic uint64_t errors;   /* no whole answer */
@@ -41,31 +45,47 @@ struct client {
     const struct reference *reference;
     struct connection connection;
     struct findings findings;
+    bool may_refuse; /* an answer may be 503 */
     uint64_t random;
     uint64_t generation;    /* newest one seen: it never goes back */
     double requests_before; /* in the last look at /metrics: they never go back */
 };
 
+void findings_add(struct findings *to, const struct findings *from);
+
 void client_init(struct client *client, const struct check_options *options,
                  const struct reference *reference, unsigned number);
 void client_fini(struct client *client);
+/* Adds what it found, latencies aside, and ends it. */
+void client_join(struct client *client, struct client *total);
 
 /* A random number below `below`, from the client's own seeded sequence. */
 uint64_t client_random(struct client *client, uint64_t below);
 
-/* Asks, measures, counts; false (an error, counted) if no whole answer came. */
+/* Asks, measures, counts; false if there is nothing to judge: no whole answer came (an error,
+ * counted), or a 503 did where that is allowed (counted; it must be a right one). */
 bool client_ask(struct client *client, const char *method, const char *target, const char *body,
                 size_t length, struct answer *answer);
+
+/* What client_ask does with an answer that has come otherwise. */
+bool client_take(struct client *client, const char *method, const char *target,
+                 const struct answer *answer);
 
 /* Counts an answer as checked, and as wrong if `right` is false; says what was wrong. */
 bool client_judge(struct client *client, bool right, const char *target,
                   const struct answer *answer, const char *expected);
+/* What is wrong, but with no answer in particular. */
+void client_fail(struct client *client, const char *what);
 /* Asks for `target` and expects a JSON error of that status. */
 bool client_expect_error(struct client *client, const char *method, const char *target,
                          const char *body, size_t length, unsigned status);
 /* Is it {"error":{"status":status,"message":text}}, as JSON? */
 bool answer_is_error(const struct answer *answer, unsigned status);
 
+/* The value of a line "name value" of /metrics; -1: there is none. */
+double figure_of(const char *metrics, const char *name);
+
+void pause_ms(unsigned ms);
 uint64_t clock_ns(void);
 void latencies_add(struct latencies *to, const struct latencies *from);
 double latencies_quantile_us(const struct latencies *latencies, double quantile);
@@ -75,10 +95,14 @@ bool same_json(const cJSON *a, const cJSON *b);
 
 /* The checks, each one request (or few) and its judgement. */
 void check_code(struct client *client, const struct item *item);
+void check_any_code(struct client *client);
 void check_unknown(struct client *client);
 void check_search(struct client *client);
 void check_annotate(struct client *client);
+void check_annotate_members(struct client *client);
 void check_annotate_large(struct client *client);
+/* The answer to this text, which was sent. */
+void judge_annotated(struct client *client, const char *text, const struct answer *answer);
 void check_malformed(struct client *client);
 void check_too_large(struct client *client);
 void check_wrong_method(struct client *client);

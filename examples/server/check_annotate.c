@@ -167,23 +167,27 @@ char *many_codes(struct client *client, size_t size)
 
 /* The checks. */
 
-/* Sends the text and compares. What was sent is the text, not what it was printed from: cJSON
+/* Compares. What was sent is the text, not what it was printed from: cJSON
  * leaves out the last digits of numbers that are nearly the same without them. */
-static void check_text(struct client *client, const char *text)
+void judge_annotated(struct client *client, const char *text, const struct answer *answer)
 {
-    struct answer answer;
-    if (!client_ask(client, "POST", "/v1/annotate", text, strlen(text), &answer))
-        return;
     cJSON *value = must(cJSON_Parse(text));
     cJSON *expected = expect_root(client->reference, value);
-    cJSON *got = cJSON_Parse(answer.body);
-    bool right = answer.status == 200 && answer.json && same_json(expected, got);
+    cJSON *got = cJSON_Parse(answer->body);
+    bool right = answer->status == 200 && answer->json && same_json(expected, got);
     char *shown = right ? NULL : cJSON_PrintUnformatted(expected);
-    client_judge(client, right, "/v1/annotate", &answer, shown ? shown : "");
+    client_judge(client, right, "/v1/annotate", answer, shown ? shown : "");
     free(shown);
     cJSON_Delete(value);
     cJSON_Delete(expected);
     cJSON_Delete(got);
+}
+
+static void check_text(struct client *client, const char *text)
+{
+    struct answer answer;
+    if (client_ask(client, "POST", "/v1/annotate", text, strlen(text), &answer))
+        judge_annotated(client, text, &answer);
 }
 
 void check_annotate(struct client *client)
@@ -193,6 +197,20 @@ void check_annotate(struct client *client)
     check_text(client, must(text));
     free(text);
     cJSON_Delete(value);
+}
+
+/* One object whose members are all codes: the server makes a table of their names in one piece. When
+ * that piece is refused, the rest would fit, and the answer would lack what was to be added. */
+void check_annotate_members(struct client *client)
+{
+    char text[16384];
+    unsigned count = 100 + (unsigned)client_random(client, 400);
+    size_t length = 0;
+    for (unsigned i = 0; i < count; i++)
+        length += (size_t)snprintf(text + length, sizeof text - length, "%s\"k%u\":\"%s\"",
+                                   i == 0 ? "{" : ",", i, random_code(client));
+    snprintf(text + length, sizeof text - length, "}");
+    check_text(client, text);
 }
 
 /* Up to near the largest body that is taken. */

@@ -33,6 +33,13 @@ void check_code(struct client *client, const struct item *item)
         judge_json(client, target, &answer, item->record);
 }
 
+void check_any_code(struct client *client)
+{
+    const struct reference *reference = client->reference;
+    check_code(client,
+               reference_item(reference, client_random(client, reference_count(reference))));
+}
+
 /* These begin like no code of the files, so that check_top knows them again. */
 void check_unknown(struct client *client)
 {

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -20,6 +21,25 @@ void client_init(struct client *client, const struct check_options *options,
 void client_fini(struct client *client)
 {
     connection_close(&client->connection);
+}
+
+void client_join(struct client *client, struct client *total)
+{
+    findings_add(&total->findings, &client->findings);
+    total->connection.reconnects += client->connection.reconnects;
+    client_fini(client);
+}
+
+void findings_add(struct findings *to, const struct findings *from)
+{
+    to->requests += from->requests;
+    to->served += from->served;
+    to->refused += from->refused;
+    to->checked += from->checked;
+    to->wrong += from->wrong;
+    to->errors += from->errors;
+    to->reloads += from->reloads;
+    to->codes += from->codes;
 }
 
 /* splitmix64 */
@@ -76,6 +96,43 @@ double latencies_quantile_us(const struct latencies *latencies, double quantile)
     return (double)latencies->highest / 1000.0;
 }
 
+void pause_ms(unsigned ms)
+{
+    struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
+    nanosleep(&time, NULL);
+}
+
+double figure_of(const char *metrics, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *line = metrics; line; line = strchr(line, '\n')) {
+        line += line != metrics;
+        if (strncmp(line, name, length) == 0 && line[length] == ' ')
+            return strtod(line + length, NULL);
+    }
+    return -1;
+}
+
+/* An answer that says that there was no memory, complete, with the time to try again. */
+static void take_refusal(struct client *client, const char *method, const char *target,
+                         const struct answer *answer)
+{
+    bool whole = strcmp(method, "HEAD") == 0 ? answer->json : answer_is_error(answer, 503);
+    if (client_judge(client, whole && answer->retries, target, answer,
+                     "503, a JSON error, Retry-After"))
+        client->findings.refused++;
+}
+
+bool client_take(struct client *client, const char *method, const char *target,
+                 const struct answer *answer)
+{
+    client->findings.served += answer->status == 200;
+    if (answer->status != 503 || !client->may_refuse)
+        return true;
+    take_refusal(client, method, target, answer);
+    return false;
+}
+
 bool client_ask(struct client *client, const char *method, const char *target, const char *body,
                 size_t length, struct answer *answer)
 {
@@ -88,7 +145,7 @@ bool client_ask(struct client *client, const char *method, const char *target, c
         return false;
     }
     latencies_record(&client->findings.latencies, clock_ns() - begin);
-    return true;
+    return client_take(client, method, target, answer);
 }
 
 bool client_judge(struct client *client, bool right, const char *target,
@@ -99,6 +156,12 @@ bool client_judge(struct client *client, bool right, const char *target,
         fprintf(stderr, "harena-server-check: wrong: %s: status %u, %.300s\n  expected: %.300s\n",
                 target, answer->status, answer->body, expected);
     return right;
+}
+
+void client_fail(struct client *client, const char *what)
+{
+    client->findings.wrong++;
+    fprintf(stderr, "harena-server-check: wrong: %s\n", what);
 }
 
 bool answer_is_error(const struct answer *answer, unsigned status)

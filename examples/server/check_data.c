@@ -181,3 +181,15 @@ const struct item *reference_find_any(const struct reference *reference, const c
     const struct item *found = reference_find(&reference->subdivisions, code);
     return found ? found : reference_find(&reference->languages, code);
 }
+
+size_t reference_count(const struct reference *reference)
+{
+    return reference->subdivisions.count + reference->languages.count;
+}
+
+const struct item *reference_item(const struct reference *reference, size_t at)
+{
+    size_t count = reference->subdivisions.count;
+    return at < count ? &reference->subdivisions.items[at]
+                      : &reference->languages.items[at - count];
+}

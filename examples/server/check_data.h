@@ -33,6 +33,9 @@ void reference_load(struct reference *reference, const char *directory);
 void reference_free(struct reference *reference);
 
 const struct item *reference_find(const struct item_list *list, const char *code);
+/* The item number `at` of both lists together, below reference_count. */
+const struct item *reference_item(const struct reference *reference, size_t at);
+size_t reference_count(const struct reference *reference);
 /* A subdivision or a language; NULL if it is neither's code. */
 const struct item *reference_find_any(const struct reference *reference, const char *code);
 

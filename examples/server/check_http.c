@@ -25,7 +25,7 @@ void connection_init(struct connection *c, uint16_t port)
     c->buffer = must(malloc(c->room));
 }
 
-static void hang_up(struct connection *c)
+void http_hang_up(struct connection *c)
 {
     if (c->fd >= 0)
         close(c->fd);
@@ -34,7 +34,7 @@ static void hang_up(struct connection *c)
 
 void connection_close(struct connection *c)
 {
-    hang_up(c);
+    http_hang_up(c);
     free(c->buffer);
     c->buffer = NULL;
 }
@@ -54,7 +54,7 @@ bool http_connect(struct connection *c)
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(c->fd, (struct sockaddr *)&address, sizeof address) == 0)
         return true;
-    hang_up(c);
+    http_hang_up(c);
     return false;
 }
 
@@ -70,6 +70,17 @@ bool http_send(struct connection *c, const char *bytes, size_t length)
         length -= (size_t)sent;
     }
     return true;
+}
+
+bool http_begin(struct connection *c, const char *target, const char *body, size_t length,
+                size_t first)
+{
+    char head[256];
+    int head_length = snprintf(head, sizeof head,
+                               "POST %s HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %zu\r\n\r\n",
+                               target, length);
+    return (c->fd >= 0 || http_connect(c)) && http_send(c, head, (size_t)head_length) &&
+           http_send(c, body, first);
 }
 
 /* Reads until the buffer holds `need` bytes (or, for need 0, some more); false: it ended before. */
@@ -117,6 +128,8 @@ static bool parse_head(char *head, const char *end, struct answer *answer)
             answer->closes = strcasecmp(value, "close") == 0;
         } else if ((value = header(line, "Content-Type")) != NULL) {
             answer->json = strcmp(value, "application/json") == 0;
+        } else if ((value = header(line, "Retry-After")) != NULL) {
+            answer->retries = strtoul(value, NULL, 10) > 0;
         } else if ((value = header(line, "Allow")) != NULL) {
             answer->allow = value;
         }
@@ -166,6 +179,7 @@ static bool ask_once(struct connection *c, const char *method, const char *targe
         head_length += snprintf(head + head_length, sizeof head - (size_t)head_length,
                                 "Content-Length: %zu\r\n", length);
     head_length += snprintf(head + head_length, sizeof head - (size_t)head_length, "\r\n");
+    c->buffer[0] = '\0'; /* nothing of an answer has come yet */
     *why = "cannot connect";
     if (c->fd < 0 && !http_connect(c))
         return false;
@@ -182,11 +196,11 @@ bool http_ask(struct connection *c, const char *method, const char *target, cons
     bool done = ask_once(c, method, target, body, length, answer, why);
     if (!done && kept && c->buffer[0] == '\0') {
         /* A server may close a kept connection just as the next request is sent. */
-        hang_up(c);
+        http_hang_up(c);
         c->reconnects++;
         done = ask_once(c, method, target, body, length, answer, why);
     }
     if (!done || answer->closes)
-        hang_up(c);
+        http_hang_up(c);
     return done;
 }

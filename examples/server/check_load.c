@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 struct load {
     const struct check_options *options;
@@ -17,27 +16,6 @@ struct load {
     atomic_uint next_number;
     atomic_bool done;
 };
-
-static void sleep_ms(unsigned ms)
-{
-    struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
-    nanosleep(&time, NULL);
-}
-
-/* The item number `at` of both lists together. */
-static const struct item *item_at(const struct reference *reference, size_t at)
-{
-    size_t count = reference->subdivisions.count;
-    return at < count ? &reference->subdivisions.items[at]
-                      : &reference->languages.items[at - count];
-}
-
-static void check_any_code(struct client *client)
-{
-    const struct reference *reference = client->reference;
-    size_t count = reference->subdivisions.count + reference->languages.count;
-    check_code(client, item_at(reference, client_random(client, count)));
-}
 
 /* Of ten thousand requests, so many. Large bodies are few: each keeps a worker busy for 20 ms, which
  * all its other connections wait for. */
@@ -62,10 +40,10 @@ static void check_something(struct client *client)
 static void sweep(struct load *load, struct client *client, unsigned number)
 {
     const struct reference *reference = load->reference;
-    size_t count = reference->subdivisions.count + reference->languages.count;
+    size_t count = reference_count(reference);
     uint64_t last = load->deadline + UINT64_C(60000000000);
     for (size_t at = number; at < count && clock_ns() < last; at += load->options->threads) {
-        check_code(client, item_at(reference, at));
+        check_code(client, reference_item(reference, at));
         client->findings.codes++;
         if (client->findings.errors > 20)
             return;
@@ -93,19 +71,9 @@ static void *run_reloads(void *argument)
         due += step;
         uint64_t now = clock_ns();
         if (due > now)
-            sleep_ms((unsigned)((due - now) / 1000000));
+            pause_ms((unsigned)((due - now) / 1000000));
     }
     return NULL;
-}
-
-static void add_findings(struct findings *to, const struct findings *from)
-{
-    to->requests += from->requests;
-    to->checked += from->checked;
-    to->wrong += from->wrong;
-    to->errors += from->errors;
-    to->reloads += from->reloads;
-    to->codes += from->codes;
 }
 
 static void *run_progress(void *argument)
@@ -113,10 +81,10 @@ static void *run_progress(void *argument)
     struct load *load = argument;
     for (unsigned second = 1; !load->done; second++) {
         for (int i = 0; i < 10 && !load->done; i++)
-            sleep_ms(100);
+            pause_ms(100);
         struct findings sum = {0};
         for (unsigned i = 0; i <= load->options->threads; i++)
-            add_findings(&sum, &load->clients[i].findings);
+            findings_add(&sum, &load->clients[i].findings);
         fprintf(stderr,
                 "  %3" PRIu64 " s: %" PRIu64 " answers checked, %" PRIu64 " wrong, %" PRIu64
                 " errors, %" PRIu64 " reloads\n",
@@ -167,11 +135,9 @@ void command_load(struct client *total, struct latencies *reload_latencies)
     run_threads(&load);
     for (unsigned i = 0; i <= options->threads; i++) {
         struct client *client = &load.clients[i];
-        add_findings(&total->findings, &client->findings);
         latencies_add(i < options->threads ? &total->findings.latencies : reload_latencies,
                       &client->findings.latencies);
-        total->connection.reconnects += client->connection.reconnects;
-        client_fini(client);
+        client_join(client, total);
     }
     free(load.clients);
 }

@@ -18,12 +18,14 @@ static const char HELP[] =
     "  load     every code, then a random mix (default)\n"
     "  exact    each request is counted once; the server must be fresh, with --window 0\n"
     "  drain    a request that is half sent when SIGTERM comes is answered\n"
-    "  limit    a server with a small --limit gives 503 and goes on\n"
+    "  limit    a server whose --limit is too small gives 503, stays below it and goes on\n"
     "  broken   with broken data, a reload is refused and the old data stays\n"
     "  hangup   SIGHUP reloads the data\n"
     "\n"
     "  --port N        of the server\n"
     "  --pid N         of the server, for drain, broken and hangup\n"
+    "  --limit N       of the server, in bytes, for limit\n"
+    "  --resident      look at its resident memory, too, for limit with --pid\n"
     "  --seconds N     how long the load takes (default 3)\n"
     "  --threads N     clients at once (default 4)\n"
     "  --reload-ms N   reload the data so often (default 0: never)\n"
@@ -72,6 +74,12 @@ static void take(struct check_options *options, int which, const char *value)
     case 'd':
         options->data = value;
         break;
+    case 'l':
+        options->limit = number(value, SIZE_MAX);
+        break;
+    case 'm':
+        options->resident = true;
+        break;
     case 'g':
         options->progress = true;
         break;
@@ -92,6 +100,8 @@ static const char *parse(struct check_options *options, int argc, char **argv)
                                           {"reload-ms", required_argument, NULL, 'r'},
                                           {"seed", required_argument, NULL, 'e'},
                                           {"data", required_argument, NULL, 'd'},
+                                          {"limit", required_argument, NULL, 'l'},
+                                          {"resident", no_argument, NULL, 'm'},
                                           {"progress", no_argument, NULL, 'g'},
                                           {"help", no_argument, NULL, 'h'},
                                           {NULL, 0, NULL, 0}};
@@ -109,13 +119,13 @@ static const char *parse(struct check_options *options, int argc, char **argv)
 
 static const struct {
     const char *name;
-    bool needs_pid;
+    bool needs_pid, needs_limit;
     void (*run)(struct client *total);
-} COMMANDS[] = {{"exact", false, command_exact},
-                {"drain", true, command_drain},
-                {"limit", false, command_limit},
-                {"broken", true, command_broken},
-                {"hangup", true, command_hangup}};
+} COMMANDS[] = {{"exact", false, false, command_exact},
+                {"drain", true, false, command_drain},
+                {"limit", false, true, command_limit},
+                {"broken", true, false, command_broken},
+                {"hangup", true, false, command_hangup}};
 
 static void run(struct client *total, const char *command, struct latencies *reloads)
 {
@@ -128,6 +138,8 @@ static void run(struct client *total, const char *command, struct latencies *rel
             continue;
         if (COMMANDS[i].needs_pid && total->options->pid == 0)
             wrong_use("--pid is missing");
+        if (COMMANDS[i].needs_limit && total->options->limit == 0)
+            wrong_use("--limit is missing");
         COMMANDS[i].run(total);
         return;
     }
@@ -149,11 +161,13 @@ static void print_findings(const struct client *total, const struct latencies *r
     printf("seed %" PRIu64 "\n", total->options->seed);
     printf("requests %" PRIu64 "\n", findings->requests);
     printf("checked %" PRIu64 "\n", findings->checked);
+    printf("served %" PRIu64 "\n", findings->served);
+    printf("refused %" PRIu64 "\n", findings->refused);
     printf("wrong %" PRIu64 "\n", findings->wrong);
     printf("errors %" PRIu64 "\n", findings->errors);
     printf("reloads %" PRIu64 "\n", findings->reloads);
     printf("codes_checked %" PRIu64 "\n", findings->codes);
-    printf("codes_total %zu\n", reference->subdivisions.count + reference->languages.count);
+    printf("codes_total %zu\n", reference_count(reference));
     printf("reconnects %lu\n", total->connection.reconnects);
     print_latencies("", &findings->latencies);
     print_latencies("reload_", reloads);

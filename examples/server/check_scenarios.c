@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What happens once: an exact count, a drain, a full provider, broken data, SIGHUP. */
+/* What happens once: an exact count, a drain, broken data, SIGHUP. */
 #include "check.h"
 
 #include <pthread.h>
@@ -7,21 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { EXACT_CODES = 60, EXACT_THREADS = 4 };
-
-static void pause_ms(unsigned ms)
-{
-    struct timespec time = {ms / 1000, (long)(ms % 1000) * 1000000};
-    nanosleep(&time, NULL);
-}
-
-static void fail(struct client *client, const char *what)
-{
-    client->findings.wrong++;
-    fprintf(stderr, "harena-server-check: wrong: %s\n", what);
-}
 
 /* exact: a window that is never reset must count each request once. */
 
@@ -80,10 +67,7 @@ void command_exact(struct client *total)
     }
     for (unsigned i = 0; i < EXACT_THREADS; i++) {
         pthread_join(threads[i], NULL);
-        total->findings.checked += clients[i].findings.checked;
-        total->findings.wrong += clients[i].findings.wrong;
-        total->findings.errors += clients[i].findings.errors;
-        client_fini(&clients[i]);
+        client_join(&clients[i], total);
     }
     free(clients);
     compare_exact(total);
@@ -91,24 +75,11 @@ void command_exact(struct client *total)
 
 /* drain: a request that is half sent when SIGTERM comes is answered. */
 
-static bool send_half(struct client *client, const char *body, size_t length)
-{
-    char head[128];
-    int head_length = snprintf(head, sizeof head,
-                               "POST /v1/annotate HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                               "Content-Length: %zu\r\n\r\n",
-                               length);
-    return http_connect(&client->connection) &&
-           http_send(&client->connection, head, (size_t)head_length) &&
-           http_send(&client->connection, body, length / 2);
-}
-
 /* Waits until the server works on the half and on the request that asks for this figure. */
 static bool half_arrived(const struct client *client)
 {
-    static const char FIGURE[] = "\nhttp_requests_in_flight ";
     struct connection other;
-    unsigned long in_flight = 0;
+    double in_flight = 0;
     connection_init(&other, client->options->port);
     for (int i = 0; i < 500 && in_flight < 2; i++) {
         struct answer answer;
@@ -116,8 +87,7 @@ static bool half_arrived(const struct client *client)
         pause_ms(10);
         if (!http_ask(&other, "GET", "/metrics", NULL, 0, &answer, &why))
             break;
-        const char *figure = strstr(answer.body, FIGURE);
-        in_flight = figure ? strtoul(figure + sizeof FIGURE - 1, NULL, 10) : 0;
+        in_flight = figure_of(answer.body, "http_requests_in_flight");
     }
     connection_close(&other);
     return in_flight >= 2;
@@ -160,47 +130,14 @@ void command_drain(struct client *total)
 {
     char *body = many_codes(total, 10000);
     size_t length = strlen(body);
-    if (!send_half(total, body, length) || !half_arrived(total))
-        fail(total, "cannot begin a request");
+    if (!http_begin(&total->connection, "/v1/annotate", body, length, length / 2) ||
+        !half_arrived(total))
+        client_fail(total, "cannot begin a request");
     kill(total->options->pid, SIGTERM);
     if (!refuses(total))
-        fail(total, "still accepts connections after SIGTERM");
+        client_fail(total, "still accepts connections after SIGTERM");
     finish_half(total, body, length);
     free(body);
-}
-
-/* limit: more than the provider may hold gives 503, and the next request is served. */
-
-static void overfill(struct client *client, const char *body, unsigned *refused)
-{
-    struct answer answer;
-    if (!client_ask(client, "POST", "/v1/annotate", body, strlen(body), &answer))
-        return;
-    bool no_memory = answer_is_error(&answer, 503);
-    *refused += no_memory;
-    client_judge(client, no_memory || answer.status == 200, "/v1/annotate", &answer,
-                 "503 and a JSON error");
-}
-
-void command_limit(struct client *total)
-{
-    unsigned refused = 0;
-    char *body = many_codes(total, 1000000);
-    for (int round = 0; round < 20; round++) {
-        overfill(total, body, &refused);
-        check_health(total);
-        for (unsigned i = 0; i < 50; i++) {
-            check_code(total, &total->reference->languages.items[i]);
-            check_annotate(total);
-            check_search(total);
-        }
-        check_top(total);
-        check_metrics(total);
-    }
-    free(body);
-    if (refused == 0)
-        fail(total, "the limit refused nothing");
-    printf("refused %u\n", refused);
 }
 
 /* broken: a reload of data that is not there or not JSON is an error; the old data stays. */
@@ -214,7 +151,7 @@ void command_broken(struct client *total)
     pause_ms(200);
     check_health(total);
     if (total->generation != before)
-        fail(total, "the generation changed");
+        client_fail(total, "the generation changed");
     for (size_t i = 0; i < total->reference->languages.count; i += 50)
         check_code(total, &total->reference->languages.items[i]);
 }
@@ -231,5 +168,5 @@ void command_hangup(struct client *total)
         check_health(total);
     }
     if (total->generation != before + 1)
-        fail(total, "SIGHUP did not reload the data once");
+        client_fail(total, "SIGHUP did not reload the data once");
 }

@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # The demo: loads harena-server over all its endpoints, with wrk and with a client that compares
 # every answer with the data, reloads the data every 100 ms and resets the window every 200 ms,
-# drains, prints one table. Exit 0: nothing wrong, no error, nothing left in use.
+# drains; then asks a server with a limit of 64 MiB for more than it may hold; prints one table.
+# Exit 0: nothing wrong, no error, nothing left in use.
 #
 #   demo.sh BUILDDIR [SECONDS]     20 s if not said; 600 is the long tier: is the memory flat?
 set -eu
 build=${1:?usage: demo.sh BUILDDIR [SECONDS]}
 seconds=${2:-20}
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/serve.sh"
 data=/usr/share/iso-codes/json
 server=$build/examples/server/harena-server
 checker=$build/examples/server/harena-server-check
@@ -66,19 +68,19 @@ show_figures()
     "$stat" --once "$1" >"$scratch/figures" && sed 's/^/  | /' "$scratch/figures"
 }
 
-echo "harena-server: 4 workers, window reset every 200 ms, data reloaded every 100 ms, $seconds s"
-: >"$scratch/server" # there before the server's shell has opened it
-"$server" --port 0 --threads 4 --window 200 --data "$data" >"$scratch/server" &
-server_pid=$!
-tries=0
-until port=$(figure "$scratch/server" port) && test "$port" != '?'; do
-    tries=$((tries + 1))
-    if test $tries -gt 300 || ! kill -0 "$server_pid" 2>/dev/null; then
+# start OUTPUT ARGUMENT...: a server with the data.
+start()
+{
+    output=$1
+    shift
+    serve "$output" "$server" --threads 4 --data "$data" "$@" || {
         echo "demo: the server did not start" >&2
         exit 1
-    fi
-    sleep 0.1
-done
+    }
+}
+
+echo "harena-server: 4 workers, window reset every 200 ms, data reloaded every 100 ms, $seconds s"
+start "$scratch/server" --window 200
 echo "listening on http://127.0.0.1:$port, pid $server_pid; loading it:"
 
 interval=0.1
@@ -103,6 +105,16 @@ kill -TERM "$server_pid"
 finish "$server_pid"; server_status=$status; server_pid=''
 finish "$sampler_pid"; sampler_pid='' # ends with the server
 
+limit=67108864
+echo "the same with a limit of 64 MiB, and with requests that need more together"
+start "$scratch/limited" --window 50 --limit $limit
+"$checker" --port "$port" --pid "$server_pid" --threads 8 --seconds 2 --data "$data" --limit $limit \
+    --resident limit >"$scratch/limit" &
+check_pid=$!
+finish "$check_pid"; limit_status=$status; check_pid=''
+kill -TERM "$server_pid"
+finish "$server_pid"; limited_status=$status; server_pid=''
+
 # The second half of the samples, lowest and highest; then median and highest of each of its halves.
 samples=$(wc -l <"$scratch/memory")
 quarter()
@@ -114,11 +126,12 @@ third=$(quarter $((samples / 2)) $((samples * 3 / 4)))
 fourth=$(quarter $((samples * 3 / 4)) "$samples")
 # shellcheck disable=SC2086
 set -- $third $fourth
-third_median=$2 third_high=$3 fourth_median=$5 fourth_high=$6
-low_rss=$1 high_rss=$3
-test "$4" -ge "$low_rss" || low_rss=$4
-test "$6" -le "$high_rss" || high_rss=$6
+third_low=$1 third_median=$2 third_high=$3 fourth_low=$4 fourth_median=$5 fourth_high=$6
+low_rss=$third_low high_rss=$third_high
+test "$fourth_low" -ge "$low_rss" || low_rss=$fourth_low
+test "$fourth_high" -le "$high_rss" || high_rss=$fourth_high
 
+limit_figure() { figure "$scratch/limit" "$1"; }
 server_figure() { figure "$scratch/server" "$1"; }
 check_figure() { figure "$scratch/check" "$1"; }
 wrk_figure() { figure "$scratch/wrk" "$1"; }
@@ -146,13 +159,20 @@ must "exit status of the checker" "$check_status" 0
 must "exit status of wrk" "$wrk_status" 0
 must "exit status of harena-stat" "$stat_status" 0
 must "names that harena-stat saw" "$(awk '$1 ~ /^(request|window|data)$/' "$scratch/figures" | wc -l)" 3
+must "wrong under the limit" "$(limit_figure wrong)" 0
+must "errors under the limit" "$(limit_figure errors)" 0
+must "exit status of the checker under the limit" "$limit_status" 0
+must "exit status of the server under the limit" "$limited_status" 0
 must "generations reclaimed" "$(server_figure reclaimed)" "$(server_figure retired)"
 must "codes checked" "$(check_figure codes_checked)" "$(check_figure codes_total)"
 must "reloads refused" "$(server_figure failed_reloads)" 0
-# Flat: the usual level of the last quarter is that of the third, within a tenth and 8 MiB: a leak
-# would raise it. The highest sample is a matter of how many large requests met (some 45 MiB each, and
-# retired data waits for them), so it gets 64 MiB more. A short demo only shows the figures.
+# Flat: the usual level of the last quarter, and the lowest one, are those of the third, within a tenth
+# and 8 MiB: a leak would raise them. The highest sample is a matter of how many large requests met (some
+# 45 MiB each, in use, and retired data waits for them), so it gets 64 MiB more. A short demo only shows
+# the figures.
 if test "$seconds" -ge 60; then
+    test "$fourth_low" -le $((third_low + third_low / 10 + 8192)) || failures="$failures
+  resident memory grows: lowest $third_low KiB in the third quarter, $fourth_low KiB in the last"
     test "$fourth_median" -le $((third_median + third_median / 10 + 8192)) || failures="$failures
   resident memory grows: median $third_median KiB in the third quarter, $fourth_median KiB in the last"
     test "$fourth_high" -le $((third_high + third_high / 10 + 65536)) || failures="$failures
@@ -180,6 +200,7 @@ row "resident, second half" "$(mib $((low_rss * 1024))) to $(mib $((high_rss * 1
 row "resident, third quarter" "$(mib $((third_median * 1024))) median, $(mib $((third_high * 1024))) highest"
 row "resident, last quarter" "$(mib $((fourth_median * 1024))) median, $(mib $((fourth_high * 1024))) highest"
 row "memory still in use" "$left"
+row "limit of 64 MiB" "$(limit_figure served) answers, $(limit_figure refused) times 503; peak $(mib "$(figure "$scratch/limited" peak_bytes)") (arenas)"
 echo
 if test -n "$failures"; then
     echo "demo: FAILED:$failures"

@@ -43,6 +43,7 @@ struct http *http_start(struct server *server)
     http->server = server;
     if (!request_setup()) {
         fputs("harena-server: out of memory\n", stderr);
+        request_teardown();
         return NULL;
     }
     http->daemon = start_daemon(server);

@@ -39,13 +39,17 @@ static int no_start(const char *what, const char *why)
 }
 
 /* An own provider: when it can be destroyed, nothing is left. */
-static harena_provider *make_provider(size_t limit)
+static harena_provider *make_provider(const struct options *limits)
 {
     harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
     options.name = "harena-server";
-    options.limit = limit;
+    options.limit = limits->limit;
+    options.soft_limit = limits->soft_limit;
+    options.deferred_limit = limits->deferred_limit;
     options.retain_percent = RETAIN_PERCENT;
     options.rcu = HARENA_RCU_FLAVOR;
+    options.on_event = events_count;
+    options.event_ctx = &server.events;
     return harena_provider_create(&options);
 }
 
@@ -134,9 +138,18 @@ static int close_down(uint64_t cut_off)
     return EXIT_LEFT_IN_USE;
 }
 
+static bool setup_workers(const struct options *options)
+{
+    size_t limit = options->soft_limit ? options->soft_limit : options->limit;
+    if (worker_setup(server.provider, options->threads, limit))
+        return true;
+    no_start("no workers", "out of memory");
+    return false;
+}
+
 static int run(const sigset_t *signals)
 {
-    struct http *http = http_start(&server);
+    struct http *http = setup_workers(&server.options) ? http_start(&server) : NULL;
     if (!http) {
         close_down(0);
         return EXIT_NO_START;
@@ -155,7 +168,7 @@ int main(int argc, char **argv)
     sigset_t signals = block_signals();
     json_setup();
     text_setup();
-    server.provider = make_provider(server.options.limit);
+    server.provider = make_provider(&server.options);
     if (!server.provider)
         return no_start("cannot make a provider", strerror(errno));
     int shared = harena_stat_share(server.provider); /* to be seen with harena-stat */

@@ -78,6 +78,19 @@ static void add_latency(struct page *page, const struct worker_sums *sums)
         count);
 }
 
+static uint64_t get(const _Atomic uint64_t *value)
+{
+    return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void add_events(struct page *page, const struct events *events)
+{
+    add_head(page, "harena_events_total", "counter", "Refusals and passed limits, by kind.");
+    for (unsigned kind = 0; kind < EVENT_KINDS; kind++)
+        add(page, "harena_events_total{kind=\"%s\"} %" PRIu64 "\n", events_name(kind),
+            get(&events->by_kind[kind]));
+}
+
 static void add_provider(struct page *page, harena_provider *provider)
 {
     harena_provider_stats stats = {.size = sizeof stats};
@@ -98,11 +111,6 @@ static void add_provider(struct page *page, harena_provider *provider)
                 stats.retired);
     add_counter(page, "harena_provider_reclaimed_total", "Generations and arenas reclaimed.",
                 stats.reclaimed);
-}
-
-static uint64_t get(const _Atomic uint64_t *value)
-{
-    return atomic_load_explicit(value, memory_order_relaxed);
 }
 
 static void add_arenas(struct page *page, const struct server *server,
@@ -144,6 +152,7 @@ void handle_metrics(struct request *request, const char *rest)
     add_requests(&page, &sums);
     add_latency(&page, &sums);
     add_provider(&page, request->server->provider);
+    add_events(&page, &request->server->events);
     add_arenas(&page, request->server, &sums);
     request->status = MHD_HTTP_OK;
     request->content_type = "text/plain; version=0.0.4";

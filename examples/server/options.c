@@ -22,7 +22,11 @@ static const char HELP[] =
     "  --window MS    reset the table of what was asked every MS milliseconds;\n"
     "                 0 never does (default 60000)\n"
     "  --limit SIZE   hard limit of all arenas together, in bytes or with KiB, MiB, GiB;\n"
-    "                 0 sets none (default 0)\n"
+    "                 0 sets none (default 0). What finds no memory is answered with 503\n"
+    "  --soft-limit SIZE\n"
+    "                 above it free memory goes back to the system at once (default 0)\n"
+    "  --deferred-limit SIZE\n"
+    "                 no window is reset while readers hold back more (default 0)\n"
     "  --help         this text\n"
     "\n"
     "The first line on standard output is \"port N\". SIGHUP reloads the data, SIGTERM and\n"
@@ -103,6 +107,10 @@ static bool take(struct options *options, int which, const char *value)
         return true;
     case 'w':
         return parse_unsigned(value, 1000u * 60 * 60 * 24, &options->window_ms);
+    case 's':
+        return parse_size(value, &options->soft_limit);
+    case 'e':
+        return parse_size(value, &options->deferred_limit);
     default:
         return parse_size(value, &options->limit);
     }
@@ -110,11 +118,16 @@ static bool take(struct options *options, int which, const char *value)
 
 enum options_result options_parse(struct options *options, int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"port", required_argument, NULL, 'p'},    {"bind", required_argument, NULL, 'b'},
-        {"threads", required_argument, NULL, 't'}, {"data", required_argument, NULL, 'd'},
-        {"window", required_argument, NULL, 'w'},  {"limit", required_argument, NULL, 'l'},
-        {"help", no_argument, NULL, 'h'},          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"port", required_argument, NULL, 'p'},
+                                          {"bind", required_argument, NULL, 'b'},
+                                          {"threads", required_argument, NULL, 't'},
+                                          {"data", required_argument, NULL, 'd'},
+                                          {"window", required_argument, NULL, 'w'},
+                                          {"limit", required_argument, NULL, 'l'},
+                                          {"soft-limit", required_argument, NULL, 's'},
+                                          {"deferred-limit", required_argument, NULL, 'e'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     *options = (struct options){.bind = "127.0.0.1",
                                 .data = "/usr/share/iso-codes/json",
                                 .port = 8080,
@@ -137,6 +150,10 @@ enum options_result options_parse(struct options *options, int argc, char **argv
     if (optind < argc) {
         fprintf(stderr, "harena-server: no such argument: '%s' (--help lists them)\n",
                 argv[optind]);
+        return OPTIONS_WRONG;
+    }
+    if (options->limit != 0 && options->soft_limit > options->limit) {
+        fputs("harena-server: --soft-limit is above --limit\n", stderr);
         return OPTIONS_WRONG;
     }
     return OPTIONS_RUN;

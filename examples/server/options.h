@@ -13,8 +13,8 @@ struct options {
     const char *data; /* directory of iso_3166-2.json and iso_639-3.json */
     uint16_t port;    /* 0: any free one */
     unsigned threads;
-    unsigned window_ms; /* 0: the window is never reset */
-    size_t limit;       /* hard limit of the provider in bytes, 0: none */
+    unsigned window_ms;                       /* 0: the window is never reset */
+    size_t limit, soft_limit, deferred_limit; /* bytes; 0: none */
 };
 
 enum options_result { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_WRONG };

@@ -19,12 +19,14 @@
 #include <stdbool.h>
 
 #include "data.h"
+#include "events.h"
 #include "options.h"
 #include "window.h"
 
 struct server {
     struct options options;
     harena_provider *provider; /* everything that requests, data and the window allocate */
+    struct events events;      /* what the provider refused, and why */
     struct store store;        /* the published data */
     struct window window;      /* what was asked since the last reset */
     atomic_bool draining;      /* set once by main: answers now close their connection */

@@ -12,6 +12,7 @@ enum { MAX_WORKERS = OPTIONS_MAX_THREADS + 8 };
 static struct worker workers[MAX_WORKERS];
 static atomic_uint worker_count;
 static _Thread_local struct worker *self;
+static unsigned idle_most = WORKER_IDLE_MAX; /* arenas that each worker keeps */
 
 static const unsigned STATUSES[WORKER_STATUSES] = {200, 400, 404, 405, 413, 500, 503, 0};
 static const uint64_t BOUNDS[WORKER_BUCKETS] = {25,     50,     100,     250,       500,   1000,
@@ -36,26 +37,48 @@ static unsigned used_workers(void)
     return count < MAX_WORKERS ? count : MAX_WORKERS;
 }
 
-harena *worker_arena_take(harena_provider *provider)
+/* With its first chunk: a request that gets an arena can at least be answered. */
+static harena *make_arena(harena_provider *provider, struct worker *worker)
 {
-    struct worker *worker = worker_self();
-    if (worker->idle_count > 0) {
-        counter_add(&worker->arenas_reused, 1);
-        return worker->idle[--worker->idle_count];
-    }
     harena_options options = HARENA_OPTIONS_INIT;
     options.provider = provider;
     options.name = "request";
+    options.initial = 1;
     harena *arena = harena_create(&options);
     if (arena)
         counter_add(&worker->arenas_made, 1);
     return arena;
 }
 
+bool worker_setup(harena_provider *provider, unsigned threads, size_t limit)
+{
+    enum { SHARE = 16 };
+    size_t share = limit / SHARE / threads / HARENA_CHUNK_SIZE;
+    if (limit != 0 && share < WORKER_IDLE_MAX)
+        idle_most = share > 0 ? (unsigned)share : 1;
+    for (unsigned i = 0; i < threads; i++) {
+        harena *arena = make_arena(provider, &workers[i]);
+        if (!arena)
+            return false;
+        workers[i].idle[workers[i].idle_count++] = arena;
+    }
+    return true;
+}
+
+harena *worker_arena_take(harena_provider *provider, bool has_body)
+{
+    struct worker *worker = worker_self();
+    if (worker->idle_count > (has_body ? 1u : 0u)) {
+        counter_add(&worker->arenas_reused, 1);
+        return worker->idle[--worker->idle_count];
+    }
+    return make_arena(provider, worker);
+}
+
 void worker_arena_give(harena *arena)
 {
     struct worker *worker = worker_self();
-    if (worker->idle_count == WORKER_IDLE_MAX) {
+    if (worker->idle_count >= idle_most) {
         counter_add(&worker->arenas_dropped, 1);
         harena_release(arena);
         return;
@@ -66,7 +89,7 @@ void worker_arena_give(harena *arena)
 
 void worker_release_all(void)
 {
-    for (unsigned i = 0; i < used_workers(); i++) {
+    for (unsigned i = 0; i < MAX_WORKERS; i++) { /* also of threads that answered nothing */
         struct worker *worker = &workers[i];
         while (worker->idle_count > 0)
             harena_release(worker->idle[--worker->idle_count]);

@@ -7,6 +7,8 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum { WORKER_IDLE_MAX = 64 }; /* arenas kept; each holds what a reset keeps warm, one chunk */
@@ -29,8 +31,15 @@ struct worker {
 /* The calling thread's worker; a thread gets one at its first call. */
 struct worker *worker_self(void);
 
-/* An empty arena for a request. NULL: out of memory. */
-harena *worker_arena_take(harena_provider *provider);
+/* Before the threads start: gives each of them its first idle arena, and says how many more each may
+ * keep, so that all of them together hold no more than a sixteenth of `limit` (0: none is set).
+ * False: out of memory. */
+bool worker_setup(harena_provider *provider, unsigned threads, size_t limit);
+
+/* An empty arena for a request; it holds a chunk. The last idle one is for requests without a body:
+ * they seldom need more than its chunk, and so are served when the provider has none left. NULL: out
+ * of memory. */
+harena *worker_arena_take(harena_provider *provider, bool has_body);
 /* Resets it and keeps it for the next request of this thread. */
 void worker_arena_give(harena *arena);
 /* Gives back what all threads keep. Only when they have ended. */
