@@ -130,6 +130,7 @@ int harena_buf_write_string(harena_buf *b, const char *string)
 }
 
 /* Formats into the room there is; *length is what it takes, without its NUL. */
+HARENA_PRINTF(2, 0)
 static int format_into(harena_buf *b, const char *format, va_list args, size_t *length)
 {
     int result = vsnprintf(b->data + b->len, b->cap - b->len, format, args);
