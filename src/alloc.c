@@ -105,9 +105,9 @@ void *harena_realloc(harena *a, void *old, size_t old_size, size_t new_size)
         return harena_alloc(a, new_size);
     if (new_size > PTRDIFF_MAX)
         return refuse(a, ENOMEM);
-    if (resize_last(a, old, old_size, new_size))
+    if (resize_last(a, old, old_size, new_size) || new_size <= old_size)
         return old;
-    if (new_size <= old_size)
+    if (a->ops->grow(a, old, old_size, new_size))
         return old;
     at = harena_alloc(a, new_size);
     if (at != NULL)

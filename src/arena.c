@@ -295,6 +295,7 @@ const struct harena_ops hri_arena_ops = {
     .alloc = hri_arena_alloc,
     .fail = arena_fail,
     .moved_back = arena_moved_back,
+    .grow = hri_arena_grow,
     .zeroes = arena_zeroes,
     .on_release = arena_on_release,
     .forget = arena_forget,

@@ -6,12 +6,11 @@
 #include "retire.h"
 #include "window.h"
 
-/* Where memory for objects of 2 to 128 KiB comes from: a second window, over runs. */
+/* Where memory for objects from 2 KiB on comes from: a second window, over runs. */
 struct hri_medium {
-    char *cursor, *end;
-    char *dirty;     /* bytes from here to end are zero */
-    uint32_t extent; /* index + 1 of its run; 0: none */
-    uint32_t length; /* chunks of the next run */
+    char *cursor, *end; /* end is its run's */
+    char *dirty;        /* bytes from here to end are zero */
+    uint32_t extent;    /* index + 1 of its run; 0: none */
 };
 
 /* What an arena belongs to that is lent and comes back: part of the record of a pool. */
@@ -37,7 +36,7 @@ struct hri_arena {
     struct hri_cleanup *cleanups;
 
     /* Counters: written by the owner, read by anybody, relaxed. In bytes unless said otherwise. */
-    uint64_t closed; /* handed out in windows that are closed, and in runs of one object */
+    uint64_t closed; /* handed out in windows that are closed, and in what became none */
     char *opened;    /* where the window's cursor stood when it was opened */
     char *medium_opened;
     uint64_t held; /* all extents, spare ones and the caller's memory too */
@@ -114,5 +113,37 @@ bool hri_arena_rewind(struct hri_arena *a);
 bool hri_arena_take_initial(struct hri_arena *a, size_t bytes);
 
 size_t hri_arena_len(const struct hri_arena *a);
+
+/* Grows the second window's last object where it is; old_size is not 0, and less than new_size. False: it is not there,
+ * or there is no room. */
+bool hri_arena_grow(harena *window, char *old, size_t old_size, size_t new_size);
+
+/* arena_extents.c */
+
+/* A list of extents: the newest one's index + 1. */
+void hri_arena_push_extent(struct hri_arena *a, uint32_t *list, uint32_t chunk);
+uint32_t hri_arena_pop_extent(struct hri_arena *a, uint32_t *list);
+
+/* To the list of spare extents that it belongs to. */
+void hri_arena_add_spare(struct hri_arena *a, uint32_t chunk);
+
+/* Whether neither the arena's limit nor the provider's stands against `length` more chunks: a guess that spares a
+ * refusal. */
+bool hri_arena_has_room(const struct hri_arena *a, uint32_t length);
+
+/* A chunk or run that is on no list yet. HRI_NO_CHUNK, ENOMEM: refused. */
+uint32_t hri_arena_get_extent(struct hri_arena *a, uint32_t length);
+
+/* As hri_run_extend, within the arena's limit. */
+bool hri_arena_extend(struct hri_arena *a, uint32_t chunk, uint32_t more, uint32_t instead);
+
+/* As hri_run_put and hri_run_cut. The caller tells the name what has become of `held`. */
+void hri_arena_put_extent(struct hri_arena *a, uint32_t chunk);
+void hri_arena_cut_extent(struct hri_arena *a, uint32_t chunk, uint32_t keep);
+
+/* An extent in use from now on. Of spare ones a run of at least `length` chunks, HRI_NO_CHUNK: there is none; a spare
+ * chunk or a new extent, HRI_NO_CHUNK and ENOMEM: refused, though unused memory was given back for it. */
+uint32_t hri_arena_take_spare_run(struct hri_arena *a, size_t length);
+uint32_t hri_arena_take_extent(struct hri_arena *a, uint32_t length);
 
 #endif

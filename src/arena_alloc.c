@@ -1,143 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How a single-owner arena serves what its window could not. Layer 5.
  *
- * Two windows. Small objects bump in chunks. What does not fit there and has 2 KiB or more bumps in a second window,
- * over runs of 4 chunks, doubling to 16; above 128 KiB each object gets a run. Whenever new memory is taken, the window
- * keeps the larger of what was left and what is left. One window that drops its tail would waste a third and more on
- * sizes near a chunk's.
+ * Two windows. Small objects bump in chunks. What does not fit there and has 2 KiB or more, of whatever size, bumps in a
+ * second window over a run. When that is used up, the run gets the chunks right behind it if they are free, so nothing is
+ * lost between two objects; else a new run is taken, the longer the more the arena holds. Whenever new memory is taken,
+ * the window keeps the larger of what was left and what is left, and of what it does not keep whole chunks are given
+ * back. One window that drops its tail would waste a third and more on sizes near a chunk's.
  *
  * Dirt: a chunk knows how many of its first bytes may not be zero. A window carries that on as `dirty`; whoever moves a
  * cursor back raises it. So zeroed memory is cleared only where it has been used. */
 #include "arena.h"
-#include "probe.h"
 
 #include <errno.h>
 #include <string.h>
-
-enum {
-    MEDIUM_LEAST = 2048, /* smaller objects never use the second window */
-    CHUNK_MOST =
-        16 * 1024, /* up to here an object may open a chunk, if that drops less than MEDIUM_LEAST */
-    MEDIUM_MOST = 128 * 1024, /* larger ones get a run of their own size */
-    MEDIUM_FIRST = 4,         /* chunks of the second window's first run */
-    MEDIUM_LAST = 16,         /* and of its last: it doubles */
-    SPARE_RUNS_LOOK = 8,      /* spare runs that are looked at before a new one is taken */
-};
-
-/* ---- extents ---- */
-
-static void push_extent(struct hri_arena *a, uint32_t *list, uint32_t chunk)
-{
-    hri_store_relaxed(&hri_provider_extent(a->provider, chunk)->next,
-                      *list); /* relaxed: the owner's list */
-    *list = chunk + 1;
-}
-
-static uint32_t pop_extent(struct hri_arena *a, uint32_t *list)
-{
-    uint32_t chunk = *list - 1;
-
-    *list = hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->next);
-    return chunk;
-}
-
-static bool is_run(const struct hri_arena *a, uint32_t chunk)
-{
-    return hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->length) > 1;
-}
-
-/* A spare run of at least `length` chunks. */
-static uint32_t take_spare_run(struct hri_arena *a, uint32_t length)
-{
-    uint32_t *link = &a->spare_runs;
-
-    for (int looks = 0; *link != 0 && looks < SPARE_RUNS_LOOK; looks++) {
-        struct hri_extent *extent = hri_provider_extent(a->provider, *link - 1);
-
-        if (hri_load_relaxed(&extent->length) >= length)
-            return pop_extent(a, link);
-        link = &extent->next;
-    }
-    return HRI_NO_CHUNK;
-}
-
-static void drop_extents(struct hri_arena *a, uint32_t *list)
-{
-    uint64_t held = a->held;
-
-    while (*list != 0) {
-        uint32_t chunk = pop_extent(a, list), length;
-
-        length = hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->length);
-        hri_counter_add(&a->held, -(uint64_t)length * HRI_CHUNK);
-        hri_counter_add(length == 1 ? &a->chunks : &a->runs, UINT64_MAX);
-        hri_run_put(a->provider, chunk);
-    }
-    if (a->held != held)
-        hri_name_put(a->sums, held - a->held);
-}
-
-static uint32_t get_extent(struct hri_arena *a, uint32_t length)
-{
-    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
-    uint32_t chunk;
-
-    if (bytes > a->limit || a->held > a->limit - bytes) {
-        hri_provider_event(a->provider, HARENA_EVENT_LIMIT, ENOMEM, bytes, a->name,
-                           "the arena's limit is reached");
-        errno = ENOMEM;
-        return HRI_NO_CHUNK;
-    }
-    chunk = hri_run_get(a->provider, length, a->name);
-    if (chunk != HRI_NO_CHUNK) {
-        hri_counter_add(&a->held, bytes);
-        hri_counter_add(length == 1 ? &a->chunks : &a->runs, 1);
-        hri_name_took(a->sums, bytes);
-    }
-    return chunk;
-}
-
-/* Whether neither the arena's limit nor the provider's stands against `length` more chunks: a guess that spares a
- * refusal. */
-static bool has_room(const struct hri_arena *a, uint32_t length)
-{
-    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
-
-    return bytes <= a->limit && a->held <= a->limit - bytes &&
-           hri_provider_has_room(a->provider, bytes);
-}
-
-/* Gives back what no object needs: spare extents, and all of an arena that has handed nothing out yet. */
-static void drop_unused(struct hri_arena *a)
-{
-    drop_extents(a, &a->spare_chunks);
-    drop_extents(a, &a->spare_runs);
-    if (hri_arena_len(a) == 0 && a->own_memory == NULL) {
-        hri_arena_close_windows(a);
-        drop_extents(a, &a->extents);
-        a->initial = 0;
-    }
-}
-
-/* A chunk or run in use from now on: a spare one, else a new one; unused memory makes room before a refusal. */
-static uint32_t take_extent(struct hri_arena *a, uint32_t length)
-{
-    uint32_t chunk = HRI_NO_CHUNK;
-
-    if (length == 1 && a->spare_chunks != 0)
-        chunk = pop_extent(a, &a->spare_chunks);
-    else if (length > 1)
-        chunk = take_spare_run(a, length);
-    if (chunk == HRI_NO_CHUNK) {
-        if (!has_room(a, length))
-            drop_unused(a);
-        chunk = get_extent(a, length);
-    }
-    if (chunk != HRI_NO_CHUNK)
-        push_extent(a, &a->extents, chunk);
-    HRI_PROBE(refill, a->name, length * HRI_CHUNK);
-    return chunk;
-}
 
 /* ---- windows ---- */
 
@@ -192,6 +67,26 @@ static void close_medium(struct hri_arena *a)
     hri_store_relaxed(&a->medium_opened, m->cursor);
 }
 
+/* Gives back what of a run nobody will use behind `end`; options.initial stays as it was asked for. */
+static void cut(struct hri_arena *a, uint32_t chunk, const char *end)
+{
+    size_t used = (size_t)(end - hri_chunk_address(a->provider, chunk));
+    uint64_t held = a->held;
+
+    if (chunk + 1 != a->initial)
+        hri_arena_cut_extent(a, chunk, (uint32_t)hri_max(hri_chunks_for(used), 1));
+    if (a->held != held)
+        hri_name_put(a->sums, held - a->held);
+}
+
+/* Another run takes its place. */
+static void drop_medium(struct hri_arena *a)
+{
+    close_medium(a);
+    if (a->medium.extent != 0)
+        cut(a, a->medium.extent - 1, a->medium.cursor);
+}
+
 static void open_medium(struct hri_arena *a, char *from, char *end, char *dirty, uint32_t extent)
 {
     struct hri_medium *m = &a->medium;
@@ -218,7 +113,6 @@ void hri_arena_close_windows(struct hri_arena *a)
     hri_window_set_cursor(&a->window, HRI_NOWHERE);
     hri_store_relaxed(&a->window.limit, HRI_NOWHERE);
     hri_store_relaxed(&a->medium.cursor, HRI_NOWHERE);
-    a->medium.length = MEDIUM_FIRST;
 }
 
 static void open_extent(struct hri_arena *a, uint32_t chunk)
@@ -251,31 +145,31 @@ void hri_arena_open_first(struct hri_arena *a)
         if (a->initial != 0) { /* it comes after the caller's memory, as any spare extent */
             chunk = a->initial - 1;
             a->initial = 0;
-            push_extent(a, is_run(a, chunk) ? &a->spare_runs : &a->spare_chunks, chunk);
+            hri_arena_add_spare(a, chunk);
         }
         open_window(a, a->own_memory, a->own_end, a->own_dirty, 0);
         if (a->zero)
             a->own_dirty = a->own_memory;
     } else if (a->initial != 0) {
-        push_extent(a, &a->extents, a->initial - 1);
+        hri_arena_push_extent(a, &a->extents, a->initial - 1);
         open_extent(a, a->initial - 1);
     } else if (a->spare_chunks != 0) {
-        chunk = pop_extent(a, &a->spare_chunks);
-        push_extent(a, &a->extents, chunk);
+        chunk = hri_arena_pop_extent(a, &a->spare_chunks);
+        hri_arena_push_extent(a, &a->extents, chunk);
         open_extent(a, chunk);
     }
 }
 
 bool hri_arena_take_initial(struct hri_arena *a, size_t bytes)
 {
-    uint64_t length = bytes / HRI_CHUNK + (bytes % HRI_CHUNK != 0);
+    size_t length = hri_chunks_for(bytes);
     uint32_t chunk;
 
-    if (length > UINT32_MAX / 2) {
+    if (bytes > PTRDIFF_MAX || length > UINT32_MAX / 2) {
         errno = ENOMEM;
         return false;
     }
-    chunk = get_extent(a, (uint32_t)length);
+    chunk = hri_arena_get_extent(a, (uint32_t)length);
     if (chunk == HRI_NO_CHUNK)
         return false;
     a->initial = chunk + 1;
@@ -303,7 +197,7 @@ size_t hri_arena_len(const struct hri_arena *a)
 /* Serves from a fresh chunk; the window keeps the larger rest. NULL: refused. */
 static char *alloc_in_new_chunk(struct hri_arena *a, size_t size, char **dirty)
 {
-    uint32_t chunk = take_extent(a, 1);
+    uint32_t chunk = hri_arena_take_extent(a, 1);
     size_t rounded = hri_round_up(size, HRI_ALIGNMENT);
     struct hri_extent *extent;
     char *at;
@@ -335,50 +229,132 @@ static char *take_medium(struct hri_arena *a, size_t size, size_t alignment)
     return at;
 }
 
-/* Serves from a fresh run; the second window keeps the larger rest. NULL: refused. */
-static char *alloc_in_new_run(struct hri_arena *a, size_t size, char **dirty)
+static bool extend_by(struct hri_arena *a, size_t more, size_t size)
 {
     struct hri_medium *m = &a->medium;
-    size_t least = (size + HRI_CHUNK - 1) / HRI_CHUNK, rounded = hri_round_up(size, HRI_ALIGNMENT),
-           bytes;
-    uint32_t chunk = HRI_NO_CHUNK, length = (uint32_t)least;
-    struct hri_extent *extent;
-    char *at;
+    uint32_t chunk = m->extent - 1;
+    size_t instead = hri_run_length(a->held, hri_chunks_for(size));
+    char *dirty;
+
+    if (instead > UINT32_MAX / 2 || !hri_arena_extend(a, chunk, (uint32_t)more, (uint32_t)instead))
+        return false;
+    dirty = hri_chunk_address(a->provider, chunk) + hri_provider_extent(a->provider, chunk)->dirty;
+    if (a->zero)
+        clear(m->end, more * HRI_CHUNK, dirty);
+    else if (dirty > m->end)
+        m->dirty = dirty;
+    m->end += more * HRI_CHUNK;
+    return true;
+}
+
+/* Makes the second window's run long enough. False: what lies behind it is not free, or there are limits; or it is
+ * options.initial, which stays as long as it was asked for. */
+static bool extend_medium(struct hri_arena *a, size_t size, size_t alignment)
+{
+    const struct hri_medium *m = &a->medium;
+    size_t pad = (size_t)(hri_align_pointer(m->cursor, alignment) - m->cursor), least, more;
+    uint32_t behind;
+
+    if (m->extent == 0 || m->extent == a->initial)
+        return false;
+    behind = (uint32_t)((size_t)(m->end - a->provider->region) / HRI_CHUNK);
+    least = hri_chunks_for(pad + size - (size_t)(m->end - m->cursor));
+    more = hri_run_step(a->held, least, behind);
+    return extend_by(a, more, size) || (more > least && extend_by(a, least, size));
+}
+
+/* A run for an object of `least` chunks. */
+static uint32_t take_run(struct hri_arena *a, size_t least)
+{
+    size_t length = a->medium.extent != 0 ? hri_run_length(a->held, least) : least;
+    uint32_t chunk = HRI_NO_CHUNK;
 
     if (least > UINT32_MAX / 2) {
         errno = ENOMEM;
-        return NULL;
+        return HRI_NO_CHUNK;
     }
-    if (size <= MEDIUM_MOST && length < m->length && has_room(a, m->length)) {
-        chunk = take_extent(a, m->length);
-        if (chunk != HRI_NO_CHUNK && m->length < MEDIUM_LAST)
-            m->length *= 2;
-    }
-    if (chunk == HRI_NO_CHUNK)
-        chunk = take_extent(a, length); /* also when there is no room for the larger run */
-    if (chunk == HRI_NO_CHUNK)
-        return NULL;
-    at = hri_chunk_address(a->provider, chunk);
-    extent = hri_provider_extent(a->provider, chunk);
-    bytes = hri_load_relaxed(&extent->length) * HRI_CHUNK;
+    if (length > least && hri_arena_has_room(a, (uint32_t)length))
+        chunk = hri_arena_take_extent(a, (uint32_t)length);
+    return chunk != HRI_NO_CHUNK ? chunk : hri_arena_take_extent(a, (uint32_t)least);
+}
+
+/* Serves from the start of a run; the second window keeps the larger rest. */
+static char *alloc_in_run(struct hri_arena *a, uint32_t chunk, size_t size, char **dirty)
+{
+    struct hri_medium *m = &a->medium;
+    struct hri_extent *extent = hri_provider_extent(a->provider, chunk);
+    size_t rounded = hri_round_up(size, HRI_ALIGNMENT),
+           bytes = hri_load_relaxed(&extent->length) * HRI_CHUNK;
+    char *at = hri_chunk_address(a->provider, chunk);
+
     *dirty = at + extent->dirty;
-    if (bytes - rounded > (size_t)(m->end - m->cursor)) {
-        close_medium(a);
+    if (bytes - rounded >= (size_t)(m->end - m->cursor)) { /* also none: it can become longer */
+        drop_medium(a);
         open_medium(a, at + rounded, at + bytes, *dirty, chunk + 1);
         hri_store_relaxed(&a->medium_opened, at);
     } else {
         extent->dirty = hri_max(extent->dirty, rounded);
         hri_counter_add(&a->closed, rounded);
+        cut(a, chunk, at + rounded);
     }
     return at;
+}
+
+static char *alloc_medium(struct hri_arena *a, size_t size, size_t alignment, char **dirty)
+{
+    char *at = take_medium(a, size, alignment);
+    uint32_t chunk;
+
+    if (at == NULL) {
+        chunk = hri_arena_take_spare_run(a, hri_chunks_for(size));
+        if (chunk == HRI_NO_CHUNK && extend_medium(a, size, alignment)) {
+            at = take_medium(a, size, alignment);
+        } else {
+            if (chunk == HRI_NO_CHUNK)
+                chunk = take_run(a, hri_chunks_for(size));
+            return chunk != HRI_NO_CHUNK ? alloc_in_run(a, chunk, size, dirty) : NULL;
+        }
+    }
+    *dirty = a->medium.dirty;
+    return at;
+}
+
+/* ---- alloc ---- */
+
+/* What no chunk is to be had for is served from the second window's rest: the two change places. */
+static char *alloc_in_rest(struct hri_arena *a, size_t size, size_t alignment, char **dirty)
+{
+    const struct hri_medium m = a->medium;
+    char *cursor = a->window.cursor, *end = a->window.end, *clean = a->dirty;
+    uint32_t extent = a->extent;
+
+    if (take_medium(a, size, alignment) == NULL)
+        return NULL;
+    hri_store_relaxed(&a->medium.cursor, m.cursor);
+    close_window(a);
+    close_medium(a);
+    open_window(a, m.cursor, m.end, m.dirty, m.extent);
+    open_medium(a, cursor, end, clean, extent);
+    *dirty = a->dirty;
+    return hri_window_take(&a->window, size, alignment);
+}
+
+static char *alloc_small(struct hri_arena *a, size_t size, size_t alignment, char **dirty)
+{
+    bool scarce = a->spare_chunks == 0 && !hri_arena_has_room(a, 1);
+    char *at = scarce ? alloc_in_rest(a, size, alignment, dirty) : NULL;
+
+    if (at == NULL)
+        at = alloc_in_new_chunk(a, size, dirty);
+    return at != NULL || scarce ? at : alloc_in_rest(a, size, alignment, dirty);
 }
 
 /* Any object of up to a chunk opens an arena that holds nothing; later only those that waste little take a chunk. */
 static bool wants_chunk(const struct hri_arena *a, size_t size)
 {
-    if (size < MEDIUM_LEAST || (size <= HRI_CHUNK && a->extents == 0))
+    if (size < HRI_MEDIUM_LEAST || (size <= HRI_CHUNK && a->extents == 0))
         return true;
-    return size <= CHUNK_MOST && hri_window_rest(&a->window) < MEDIUM_LEAST;
+    return size <= HRI_CHUNK_MOST && hri_window_rest(&a->window) < HRI_MEDIUM_LEAST;
 }
 
 void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed)
@@ -390,16 +366,9 @@ void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed
         alignment = a->alignment;
     dirty = a->dirty;
     at = hri_window_take(window, size, alignment);
-    if (at == NULL && !a->fixed) {
-        if (wants_chunk(a, size)) {
-            at = alloc_in_new_chunk(a, size, &dirty);
-        } else {
-            dirty = a->medium.dirty;
-            at = take_medium(a, size, alignment);
-            if (at == NULL)
-                at = alloc_in_new_run(a, size, &dirty);
-        }
-    }
+    if (at == NULL && !a->fixed)
+        at = wants_chunk(a, size) ? alloc_small(a, size, alignment, &dirty)
+                                  : alloc_medium(a, size, alignment, &dirty);
     if (at == NULL) {
         errno = ENOMEM;
         hri_arena_ops.fail(window);
@@ -408,4 +377,20 @@ void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed
     if (zeroed || a->zero)
         clear(at, size, dirty);
     return at;
+}
+
+bool hri_arena_grow(harena *window, char *old, size_t old_size, size_t new_size)
+{
+    struct hri_arena *a = hri_arena_of(window);
+    struct hri_medium *m = &a->medium;
+    size_t rounded = hri_round_up(old_size, HRI_ALIGNMENT), more = new_size - old_size;
+
+    if (m->extent == 0 || old + rounded != m->cursor)
+        return false;
+    if (new_size > (size_t)(m->end - old) && !extend_medium(a, new_size - rounded, HRI_ALIGNMENT))
+        return false;
+    hri_store_relaxed(&m->cursor, old + hri_round_up(new_size, HRI_ALIGNMENT));
+    if (a->zero) /* what lies behind is zero already */
+        memset(old + old_size, 0, hri_min(more, rounded - old_size));
+    return true;
 }

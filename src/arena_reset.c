@@ -14,15 +14,6 @@ static size_t note_peak(struct hri_arena *a)
     return len;
 }
 
-static void put_extent(struct hri_arena *a, uint32_t chunk)
-{
-    uint32_t length = hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->length);
-
-    hri_counter_add(&a->held, -(uint64_t)length * HRI_CHUNK);
-    hri_counter_add(length == 1 ? &a->chunks : &a->runs, UINT64_MAX);
-    hri_run_put(a->provider, chunk);
-}
-
 /* The initial run comes first in what is kept; else it is an extent like any other. */
 static void keep_initial(struct hri_arena *a, uint64_t *budget)
 {
@@ -46,36 +37,37 @@ struct keep {
     uint64_t run_bytes; /* to keep in runs */
 };
 
-static bool wants_to_keep(struct keep *keep, uint32_t length)
+/* Chunks to keep of an extent of `length`; a run may be kept in part. */
+static uint32_t chunks_to_keep(struct keep *keep, uint32_t length)
 {
-    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
+    uint32_t most;
 
     if (length == 1)
         return keep->chunks_left-- * HRI_CHUNK <= keep->chunk_bytes;
-    if (bytes > keep->run_bytes)
-        return false;
-    keep->run_bytes -= bytes;
-    return true;
+    most = (uint32_t)hri_min(length, keep->run_bytes / HRI_CHUNK);
+    if (most < 2)
+        return 0; /* it would stand in the way of the next long run, and serve little */
+    keep->run_bytes -= most * HRI_CHUNK;
+    return most;
 }
 
 /* Looks through a list of extents, newest first: keeps some as spare, gives the rest back. */
 static void keep_or_put(struct hri_arena *a, uint32_t list, struct keep *keep)
 {
     while (list != 0) {
-        uint32_t chunk = list - 1;
+        uint32_t chunk = list - 1, kept;
         struct hri_extent *extent = hri_provider_extent(a->provider, chunk);
-        uint32_t length = hri_load_relaxed(&extent->length);
-        uint32_t *spares = length == 1 ? &a->spare_chunks : &a->spare_runs;
 
         list = hri_load_relaxed(&extent->next);
         if (chunk + 1 == a->initial)
             continue; /* hri_arena_open_first finds it */
-        if (!wants_to_keep(keep, length)) {
-            put_extent(a, chunk);
+        kept = chunks_to_keep(keep, hri_load_relaxed(&extent->length));
+        if (kept == 0) {
+            hri_arena_put_extent(a, chunk);
             continue;
         }
-        hri_store_relaxed(&extent->next, *spares); /* relaxed: the owner's list */
-        *spares = chunk + 1;
+        hri_arena_cut_extent(a, chunk, kept);
+        hri_arena_add_spare(a, chunk);
     }
 }
 
@@ -91,6 +83,7 @@ static uint64_t bytes_of(const struct hri_arena *a, uint32_t list)
 uint64_t hri_arena_need(const struct hri_arena *a)
 {
     return a->held - hri_round_down(hri_window_rest(&a->window), HRI_CHUNK) -
+           hri_round_down((size_t)(a->medium.end - a->medium.cursor), HRI_CHUNK) -
            bytes_of(a, a->spare_chunks) - bytes_of(a, a->spare_runs);
 }
 

@@ -453,6 +453,64 @@ uint32_t hri_blocks_take_run(struct hri_blocks *b, uint32_t length, uint64_t bud
     return take_short_run(b, length, budget, false, cold, over_budget);
 }
 
+/* Whether some block has so many warm chunks side by side, up to a block's. A guess. */
+static bool has_warm_run(const struct hri_blocks *b, uint32_t length)
+{
+    uint32_t words = (hri_load_relaxed(&b->used) + 63) / 64;
+
+    if (length > HRI_BLOCK_CHUNKS)
+        return false;
+    for (uint32_t word = 0; word < words; word++) {
+        uint64_t bits = hri_load_relaxed(&b->warm_summary[word]); /* relaxed: a hint */
+
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t block = word * 64 + (uint32_t)__builtin_ctzll(bits);
+
+            if (short_run_in(b, block, length, true) != HRI_NO_CHUNK)
+                return true;
+        }
+    }
+    return false;
+}
+
+bool hri_blocks_take_these(struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t budget,
+                           uint32_t instead, uint64_t *cold)
+{
+    if (chunk + (uint64_t)length > (uint64_t)b->count * HRI_BLOCK_CHUNKS ||
+        !look_at_run(b, chunk, length, cold) || *cold > budget ||
+        (*cold != 0 && has_warm_run(b, instead)))
+        return false;
+    return take_run_at(b, chunk, length, cold);
+}
+
+/* Whether nothing is taken of these blocks. A guess. */
+static bool are_free(const struct hri_blocks *b, uint32_t block, uint32_t blocks)
+{
+    for (uint32_t i = 0; i < blocks; i++)
+        if (taken_of(hri_load_relaxed(&b->table[block + i].state)) != 0)
+            return false;
+    return true;
+}
+
+uint32_t hri_blocks_find_room(const struct hri_blocks *b, uint32_t length)
+{
+    uint32_t used = hri_load_relaxed(&b->used), found = HRI_NO_CHUNK;
+    uint32_t blocks = length / (HRI_BLOCK_CHUNKS / 2) + 1;
+    uint64_t cold;
+
+    for (uint32_t i = 0; i < used + blocks && b->count - i >= blocks; i += blocks) {
+        uint32_t chunk = i * HRI_BLOCK_CHUNKS;
+
+        if (!are_free(b, i, blocks))
+            continue;
+        if (look_at_run(b, chunk, length, &cold) && cold == 0)
+            return chunk;
+        if (found == HRI_NO_CHUNK)
+            found = chunk;
+    }
+    return found;
+}
+
 /* ---- purge ---- */
 
 bool hri_blocks_claim(struct hri_blocks *b, uint32_t block, uint64_t *state)

@@ -91,6 +91,15 @@ uint32_t hri_blocks_take_run(struct hri_blocks *blocks, uint32_t length, uint64_
 void hri_blocks_warm(struct hri_blocks *blocks, uint32_t chunk, uint32_t length);
 void hri_blocks_untake(struct hri_blocks *blocks, uint32_t chunk, uint32_t length);
 
+/* Takes the `length` chunks from `chunk` on, as above; at most `budget` cold ones, and none if a run of `instead` chunks
+ * might be had warm. False: no. */
+bool hri_blocks_take_these(struct hri_blocks *blocks, uint32_t chunk, uint32_t length,
+                           uint64_t budget, uint32_t instead, uint64_t *cold);
+
+/* Where a run has room to become twice as long: the start of as many blocks of which nothing is taken, warm where the run
+ * would lie if there are such. HRI_NO_CHUNK: there are none. A guess. */
+uint32_t hri_blocks_find_room(const struct hri_blocks *blocks, uint32_t length);
+
 /* Marks a chunk cold and free that the caller holds; *warm bits lost are the caller's to refund. */
 void hri_blocks_put_cold(struct hri_blocks *blocks, uint32_t chunk);
 

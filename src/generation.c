@@ -77,12 +77,15 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     hri_store_relaxed(&g->bump, 0);
     hri_store_relaxed(&g->charged, 0);
     hri_store_relaxed(&g->shared_chunks, 0);
-    hri_store_relaxed(&g->run_len, 0);
     hri_store_relaxed(&g->run_bytes, 0);
     hri_store_relaxed(&g->runs, 0);
     hri_store_relaxed(&g->run_list, 0);
     hri_store_relaxed(&g->failed, 0);
     hri_store_relaxed(&g->failures, 0);
+    for (int i = 0; i < HRI_RESTS; i++) {
+        hri_store_relaxed(&g->rests[i].word, 0);
+        hri_store_relaxed(&g->rests[i].len, 0);
+    }
     for (uint32_t i = 0; i < o->lanes; i++)
         init_lane(&g->lanes[i], g, o->no_lanes ? HRI_THREAD_NOBODY : HRI_THREAD_FREE,
                   hri_load_relaxed(&o->homes[i])); /* relaxed: a hint */
@@ -187,7 +190,9 @@ uint64_t hri_generation_len(const struct hri_generation *g)
     uint64_t rest = 0, bump, open, len;
 
     /* Claims first, what is left of them afterwards: a lease in between can only make it less. */
-    len = hri_load_relaxed(&g->run_len) + own_chunks(g) * HRI_CHUNK;
+    len = own_chunks(g) * HRI_CHUNK;
+    for (int i = 0; i < HRI_RESTS; i++)
+        len += hri_load_relaxed(&g->rests[i].len);
     bump = hri_load_relaxed(&g->bump);
     open = hri_load_relaxed(&g->shared_chunks);
     if (open != 0)

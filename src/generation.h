@@ -11,6 +11,13 @@
  * close, and what a thread enters when no record was to be had. */
 enum hri_view_state { HRI_LIVE, HRI_EMPTY, HRI_CLOSED, HRI_NO_MEMORY };
 
+enum { HRI_RESTS = 4 }; /* slots for rests of runs; threads spread over them */
+
+struct hri_rest {
+    uint64_t word; /* atomic; a run and how far it is used: see rest.c */
+    uint64_t len;  /* atomic; bytes handed out by who came here first */
+} HRI_ALIGNED;
+
 struct hri_generation {
     /* Line 0, read by all, written before the generation is installed (but root). */
     harena_view view; /* first: a harena_view * is a struct hri_generation * */
@@ -29,8 +36,7 @@ struct hri_generation {
     /* Line 2: slow paths of all; atomic. */
     uint64_t charged HRI_ALIGNED; /* bytes, if there is a limit */
     uint64_t shared_chunks;       /* that the bump has gone through */
-    uint64_t run_len;             /* bytes handed out in runs */
-    uint64_t run_bytes, runs;     /* of objects too large for a chunk */
+    uint64_t run_bytes, runs;     /* of the second window */
     uint32_t run_list;            /* index + 1 of the newest run, pushed to only */
     uint32_t failed;
     struct hri_cleanup *cleanups; /* pushed to only */
@@ -39,6 +45,9 @@ struct hri_generation {
     struct hri_retired retired HRI_ALIGNED;
     uint64_t failures;     /* atomic */
     struct hri_name *sums; /* of all arenas of the name; NULL: none are kept */
+
+    /* The second window, a line each. */
+    struct hri_rest rests[HRI_RESTS];
 
     /* One lane per thread, and behind them one for threads that have none: always empty. */
     struct harena_lane lanes[] HRI_ALIGNED;
@@ -109,24 +118,42 @@ void *hri_generation_alloc(struct hri_generation *g, size_t size, size_t alignme
 
 /* ---- lease.c ---- */
 
-/* `size` bytes by one fetch-add on the open chunk, or a run for what is large. As above. */
+/* `size` bytes by one fetch-add on the open chunk, or from a run. As above. */
 void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t alignment,
                                   bool zeroed);
 
-/* Objects above this get a run of their own. */
+/* No claim is for more. */
 #define HRI_LEASE_MOST (HRI_CHUNK / 2)
 
 /* Claims up to `want` bytes, but at least `need`, of the open chunk, in whole cache lines; up to HRI_LEASE_MOST. *got
  * is how many. NULL and ENOMEM: refused. */
 char *hri_lease_claim(struct hri_generation *g, size_t want, size_t need, size_t *got);
 
-/* A chunk for one lane alone. HRI_NO_CHUNK: refused (no failure is noted). */
-uint32_t hri_lease_chunk(struct hri_generation *g);
+/* The same for one object of `need` bytes, if that loses no chunk's tail. NULL: it would, or as above. */
+char *hri_lease_claim_spare(struct hri_generation *g, size_t need, size_t unit);
 
-/* An object of its own run. NULL and ENOMEM: refused. */
-void *hri_lease_run(struct hri_generation *g, size_t size, bool zeroed);
+/* Chunks for the generation, within its limit; `roomy`: as hri_run_get_roomy. HRI_NO_CHUNK, ENOMEM: refused (no failure is
+ * noted). */
+uint32_t hri_lease_chunks(struct hri_generation *g, uint32_t length, bool roomy);
+
+/* As hri_run_extend, within the generation's limit. */
+bool hri_lease_extend(struct hri_generation *g, uint32_t chunk, uint32_t more, uint32_t instead);
+
+/* So many bytes are not held any more. */
+void hri_lease_refund(struct hri_generation *g, uint64_t bytes);
+
+/* Whether the limits leave a chunk for each lane: else those that come first would strand what the others need. */
+bool hri_lease_has_room_for_all(const struct hri_generation *g);
 
 /* Clears what may not be zero of bytes that were just claimed from a chunk. */
 void hri_lease_clear(const struct hri_generation *g, char *at, size_t size);
+
+/* ---- rest.c ---- */
+
+/* An object of at least HRI_MEDIUM_LEAST bytes, in the second window. NULL and ENOMEM: refused. */
+void *hri_rest_alloc(struct hri_generation *g, size_t size, size_t alignment, bool zeroed);
+
+/* Any object, for whose sake nothing more is taken. NULL: no rest has room. */
+void *hri_rest_take(struct hri_generation *g, size_t size, size_t alignment, bool zeroed);
 
 #endif

@@ -19,7 +19,6 @@
 enum {
     PROBES = 4,        /* lanes that a thread looks at */
     FIRST_LEASE = 512, /* bytes; a power of two */
-    DIRECT = 2048,     /* from here on an object that does not fit leaves the window as it is */
     LAST_LEASE = 4096, /* where no chunk of the lane's own is to be had any more */
 };
 
@@ -64,13 +63,12 @@ struct harena_lane *hri_lane_find(struct hri_generation *g)
 
 /* ---- windows ---- */
 
-/* Goes on with [from, end), which the lane has just claimed. */
-static void open_window(struct hri_generation *g, struct harena_lane *lane, char *from, char *end)
+/* Goes on with [from, end), which the lane has just claimed, and has cleared if need be. */
+static void open_window(const struct hri_generation *g, struct harena_lane *lane, char *from,
+                        char *end)
 {
     harena *w = &lane->window;
 
-    if (g->zero)
-        hri_lease_clear(g, from, (size_t)(end - from));
     if (from != w->end) /* else the lease continues the window: nothing is lost */
         hri_window_set_cursor(w, from);
     hri_store_relaxed(&w->end, end);
@@ -80,7 +78,7 @@ static void open_window(struct hri_generation *g, struct harena_lane *lane, char
 /* A chunk of the lane's own, whose start serves `size` bytes; the window keeps the larger rest. */
 static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *lane, size_t size)
 {
-    uint32_t chunk = hri_lease_chunk(g);
+    uint32_t chunk = hri_lease_chunks(g, 1, false);
     size_t rounded = hri_round_up(size, HRI_ALIGNMENT);
     char *at;
 
@@ -94,21 +92,10 @@ static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *la
     hri_counter_add(&lane->leased, HRI_CHUNK);
     at = hri_chunk_address(g->provider, chunk);
     if (g->zero)
-        hri_lease_clear(g, at, rounded);
+        hri_lease_clear(g, at, HRI_CHUNK);
     if (HRI_CHUNK - rounded > hri_window_rest(&lane->window))
         open_window(g, lane, at + rounded, at + HRI_CHUNK);
     return at; /* a rest that is lost counts as handed out */
-}
-
-/* Whether the limits leave a chunk for each lane: else those that come first would strand what the others need. */
-static bool has_room_for_all(const struct hri_generation *g)
-{
-    uint64_t bytes = g->view.lanes * HRI_CHUNK;
-
-    if (!hri_provider_has_room(g->provider, bytes))
-        return false;
-    return g->limit == UINT64_MAX ||
-           (bytes <= g->limit && hri_load_relaxed(&g->charged) <= g->limit - bytes); /* a guess */
 }
 
 /* Bytes of the next lease: as many as all so far, and at least the first; HRI_CHUNK: a chunk of the lane's own. */
@@ -116,20 +103,32 @@ static size_t next_lease(const struct hri_generation *g, const struct harena_lan
 {
     uint64_t leased = lane->leased + FIRST_LEASE;
 
-    if (leased >= HRI_CHUNK || ((lane->home & HRI_LANE_BUSY) != 0 && has_room_for_all(g)))
+    if (leased >= HRI_CHUNK || ((lane->home & HRI_LANE_BUSY) != 0 && hri_lease_has_room_for_all(g)))
         return HRI_CHUNK;
     return (size_t)1 << (63 - __builtin_clzll(leased));
 }
 
-/* The next lease in the window. False: refused. */
+/* The next lease in the window: of the open chunk, or, where there is none to be had, of what the second window has left.
+ * False: refused. */
 static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_t lease,
                        size_t need)
 {
     size_t got;
     char *at = hri_lease_claim(g, hri_max(lease, need), need, &got);
 
-    if (at == NULL)
-        return false;
+    if (at != NULL) {
+        if (g->zero)
+            hri_lease_clear(g, at, got);
+    } else {
+        got = hri_round_up(hri_max(lease, need), HRI_CACHE_LINE);
+        at = hri_rest_take(g, got, HRI_CACHE_LINE, false);
+        if (at == NULL) {
+            got = hri_round_up(need, HRI_ALIGNMENT);
+            at = hri_rest_take(g, got, HRI_ALIGNMENT, false);
+        }
+        if (at == NULL)
+            return false;
+    }
     hri_counter_add(&lane->leased, got);
     open_window(g, lane, at, at + got);
     return true;
@@ -138,10 +137,9 @@ static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_
 /* ---- alloc ---- */
 
 /* What the window could not serve. `need` is the size with room to align. */
-static char *refill(struct hri_generation *g, struct harena_lane *lane, size_t size, size_t need,
-                    size_t alignment)
+static char *refill(struct hri_generation *g, struct harena_lane *lane, size_t lease, size_t size,
+                    size_t need, size_t alignment)
 {
-    size_t lease = next_lease(g, lane), got;
     char *at;
 
     HRI_PROBE(refill, g->name, lease);
@@ -151,37 +149,55 @@ static char *refill(struct hri_generation *g, struct harena_lane *lane, size_t s
             return at;
         lease = LAST_LEASE;
     }
-    if (need < DIRECT || need <= lease / 2) {
-        return take_lease(g, lane, lease, need) ? hri_window_take(&lane->window, size, alignment)
-                                                : NULL;
-    }
-    at = hri_lease_claim(g, need, need, &got);
+    return take_lease(g, lane, lease, need) ? hri_window_take(&lane->window, size, alignment)
+                                            : NULL;
+}
+
+/* Beside the window, which stays as it is. */
+static char *alloc_beside(struct hri_generation *g, struct harena_lane *lane, size_t size,
+                          size_t need, size_t alignment, bool zeroed)
+{
+    char *at = hri_lease_claim_spare(g, need, HRI_CACHE_LINE);
+
     if (at == NULL)
-        return NULL;
-    hri_counter_add(&lane->leased, got);
-    if (g->zero)
-        hri_lease_clear(g, at, got);
-    return hri_align_pointer(at, alignment);
+        return hri_rest_alloc(g, size, alignment, zeroed);
+    HRI_PROBE(refill, g->name, need);
+    hri_counter_add(&lane->leased, hri_round_up(need, HRI_CACHE_LINE));
+    at = hri_align_pointer(at, alignment);
+    if (zeroed || g->zero)
+        hri_lease_clear(g, at, size);
+    return at;
+}
+
+/* Whether the window is to be refilled for an object; if not, it stays as it is. */
+static bool wants_window(const struct harena_lane *lane, size_t lease, size_t size, size_t need)
+{
+    if (need < HRI_MEDIUM_LEAST)
+        return true;
+    return hri_window_rest(&lane->window) < HRI_MEDIUM_LEAST &&
+           (lease >= HRI_CHUNK ? size <= HRI_CHUNK_MOST : need <= lease / 2);
 }
 
 static void *lane_alloc(harena *window, size_t size, size_t alignment, bool zeroed)
 {
     struct harena_lane *lane = lane_of(window);
     struct hri_generation *g = lane->generation;
-    size_t need;
+    size_t need, lease;
     char *at;
 
     alignment = hri_max(alignment, g->alignment);
     need = size + alignment - HRI_ALIGNMENT;
     at = hri_window_take(window, size, alignment);
-    if (at == NULL && (size > HRI_LEASE_MOST || need > HRI_LEASE_MOST)) {
-        at = hri_lease_run(g, size, zeroed);
-        return at != NULL ? at : hri_generation_fail(g, errno);
+    if (at == NULL) {
+        lease = next_lease(g, lane);
+        if (!wants_window(lane, lease, size, need)) {
+            at = alloc_beside(g, lane, size, need, alignment, zeroed);
+            return at != NULL ? at : hri_generation_fail(g, errno);
+        }
+        at = refill(g, lane, lease, size, need, alignment);
+        if (at == NULL)
+            return hri_generation_fail(g, errno);
     }
-    if (at == NULL)
-        at = refill(g, lane, size, need, alignment);
-    if (at == NULL)
-        return hri_generation_fail(g, errno);
     if (zeroed && !g->zero) /* a lane does not know what of its window is zero */
         memset(at, 0, size);
     return at;
@@ -223,6 +239,12 @@ static void lane_moved_back(harena *window, char *from, bool counted)
         hri_store_relaxed(&window->limit, window->cursor);
     if (g->zero)
         memset(window->cursor, 0, (size_t)(from - window->cursor));
+}
+
+static bool lane_grow(harena *window, char *old, size_t old_size, size_t new_size)
+{
+    (void)window, (void)old, (void)old_size, (void)new_size;
+    return false; /* what lies behind may be another thread's */
 }
 
 static bool lane_zeroes(const harena *window)
@@ -275,6 +297,7 @@ const struct harena_ops hri_lane_ops = {
     .alloc = alloc_behind_window,
     .fail = lane_fail,
     .moved_back = lane_moved_back,
+    .grow = lane_grow,
     .zeroes = lane_zeroes,
     .on_release = lane_on_release,
     .forget = lane_forget,

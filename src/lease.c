@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Claims on the open chunk by fetch-add; chunks for busy lanes; runs. Layer 6.
+/* Claims on the open chunk by fetch-add; what a generation takes from its provider, within its limit. Layer 6.
  *
  * `bump` is one word: the open chunk's index + 1 in its upper half, the bytes claimed of it in the lower. Any claim that
  * returns an offset below the chunk's size owns [offset, offset + claimed), cut at the chunk's end.
@@ -48,14 +48,13 @@ static bool charge(struct hri_generation *g, uint64_t bytes)
     return true;
 }
 
-static void refund(struct hri_generation *g, uint64_t bytes)
+void hri_lease_refund(struct hri_generation *g, uint64_t bytes)
 {
     if (g->limit != UINT64_MAX)
         hri_fetch_sub_relaxed(&g->charged, bytes); /* relaxed: as charge */
 }
 
-/* Chunks for the generation, charged. HRI_NO_CHUNK, ENOMEM: refused. */
-static uint32_t take(struct hri_generation *g, uint32_t length)
+uint32_t hri_lease_chunks(struct hri_generation *g, uint32_t length, bool roomy)
 {
     uint64_t bytes = (uint64_t)length * HRI_CHUNK;
     uint32_t chunk;
@@ -66,24 +65,44 @@ static uint32_t take(struct hri_generation *g, uint32_t length)
         errno = ENOMEM;
         return HRI_NO_CHUNK;
     }
-    chunk = hri_run_get(g->provider, length, g->name);
+    chunk = roomy ? hri_run_get_roomy(g->provider, length, g->name)
+                  : hri_run_get(g->provider, length, g->name);
     if (chunk == HRI_NO_CHUNK)
-        refund(g, bytes);
+        hri_lease_refund(g, bytes);
     else
         hri_name_took(g->sums, bytes);
     return chunk;
 }
 
-uint32_t hri_lease_chunk(struct hri_generation *g)
+bool hri_lease_extend(struct hri_generation *g, uint32_t chunk, uint32_t more, uint32_t instead)
 {
-    return take(g, 1);
+    uint64_t bytes = (uint64_t)more * HRI_CHUNK;
+
+    if (!charge(g, bytes))
+        return false;
+    if (!hri_run_extend(g->provider, chunk, more, instead)) {
+        hri_lease_refund(g, bytes);
+        return false;
+    }
+    hri_name_took(g->sums, bytes);
+    return true;
+}
+
+bool hri_lease_has_room_for_all(const struct hri_generation *g)
+{
+    uint64_t bytes = g->view.lanes * HRI_CHUNK;
+
+    if (!hri_provider_has_room(g->provider, bytes))
+        return false;
+    return g->limit == UINT64_MAX ||
+           (bytes <= g->limit && hri_load_relaxed(&g->charged) <= g->limit - bytes); /* a guess */
 }
 
 /* Opens a chunk in place of `old` (index + 1; 0: none) with `mine` bytes claimed. The start of the caller's part; NULL
  * with *again: another thread was faster; NULL without: refused. */
 static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, bool *again)
 {
-    uint32_t chunk = take(g, 1);
+    uint32_t chunk = hri_lease_chunks(g, 1, false);
     uint64_t seen = hri_load_acquire(&g->bump); /* PAIR bump-1 */
 
     *again = chunk_of(seen) != old;
@@ -101,7 +120,7 @@ static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, boo
     *again = true;
     hri_run_put(g->provider, chunk);
     hri_name_put(g->sums, HRI_CHUNK);
-    refund(g, HRI_CHUNK);
+    hri_lease_refund(g, HRI_CHUNK);
     return NULL;
 }
 
@@ -155,6 +174,17 @@ char *hri_lease_claim(struct hri_generation *g, size_t want, size_t need, size_t
     return claim(g, want, need, HRI_CACHE_LINE, got);
 }
 
+char *hri_lease_claim_spare(struct hri_generation *g, size_t need, size_t unit)
+{
+    uint64_t bump = hri_load_relaxed(&g->bump); /* relaxed: a guess */
+    size_t got;
+
+    if (need > HRI_LEASE_MOST ||
+        (chunk_of(bump) != 0 && hri_round_up(offset_of(bump), unit) + need > HRI_CHUNK))
+        return NULL;
+    return claim(g, need, need, unit, &got);
+}
+
 void hri_lease_clear(const struct hri_generation *g, char *at, size_t size)
 {
     uint32_t chunk = (uint32_t)((size_t)(at - g->provider->region) / HRI_CHUNK);
@@ -165,51 +195,25 @@ void hri_lease_clear(const struct hri_generation *g, char *at, size_t size)
         memset(at, 0, hri_min(size, (size_t)(dirty - at)));
 }
 
-void *hri_lease_run(struct hri_generation *g, size_t size, bool zeroed)
-{
-    size_t length = (size + HRI_CHUNK - 1) / HRI_CHUNK;
-    uint32_t chunk, head;
-    char *at;
-
-    chunk = length <= UINT32_MAX / 2 ? take(g, (uint32_t)length) : HRI_NO_CHUNK;
-    if (chunk == HRI_NO_CHUNK) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    hri_fetch_add_relaxed(&g->run_bytes, length * HRI_CHUNK); /* relaxed: figures */
-    hri_fetch_add_relaxed(&g->runs, 1);
-    hri_fetch_add_relaxed(&g->run_len, hri_round_up(size, HRI_ALIGNMENT));
-    head = hri_load_relaxed(&g->run_list);
-    do
-        hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next,
-                          head); /* relaxed: released below */
-    while (!hri_cas_release(&g->run_list, &head,
-                            chunk + 1)); /* PAIR runs-1: acquired by who walks the list */
-    at = hri_chunk_address(g->provider, chunk);
-    if (zeroed || g->zero)
-        hri_lease_clear(g, at, size);
-    return at;
-}
-
 void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t alignment,
                                   bool zeroed)
 {
-    size_t slack, got;
+    size_t need, got;
     char *at;
 
     if (g->state == HRI_CLOSED || g->state == HRI_NO_MEMORY)
         return hri_generation_fail(g, g->state == HRI_CLOSED ? ESHUTDOWN : ENOMEM);
     alignment = hri_max(alignment, g->alignment);
-    slack = alignment - HRI_ALIGNMENT; /* a claim is at a multiple of 16 only */
-    if (size > HRI_LEASE_MOST - hri_min(slack, HRI_LEASE_MOST)) {
-        at = hri_lease_run(g, size, zeroed); /* at a multiple of 64 KiB */
-    } else {
-        at = claim(g, size + slack, size + slack, HRI_ALIGNMENT, &got);
-        if (at != NULL) {
-            at = hri_align_pointer(at, alignment);
-            if (zeroed || g->zero)
-                hri_lease_clear(g, at, size);
-        }
+    need = size + alignment - HRI_ALIGNMENT; /* a claim is at a multiple of 16 only */
+    at = need < HRI_MEDIUM_LEAST ? claim(g, need, need, HRI_ALIGNMENT, &got)
+                                 : hri_lease_claim_spare(g, need, HRI_ALIGNMENT);
+    if (at != NULL) {
+        at = hri_align_pointer(at, alignment);
+        if (zeroed || g->zero)
+            hri_lease_clear(g, at, size);
+        return at;
     }
+    at = need < HRI_MEDIUM_LEAST ? hri_rest_take(g, size, alignment, zeroed)
+                                 : hri_rest_alloc(g, size, alignment, zeroed);
     return at != NULL ? at : hri_generation_fail(g, errno);
 }

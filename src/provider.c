@@ -237,6 +237,56 @@ uint32_t hri_run_get(harena_provider *p, uint32_t length, const char *name)
     return chunk;
 }
 
+/* Takes these chunks and none other, as hri_run_extend says. */
+static bool get_these(harena_provider *p, uint32_t chunk, uint32_t length, uint32_t instead)
+{
+    uint32_t me;
+    struct hri_provider_shard *shard = shard_of_thread(p, &me);
+    uint64_t cold = 0;
+    int saved = errno;
+
+    if (!hri_blocks_take_these(&p->blocks, chunk, length, hri_limit_budget(p), instead, &cold))
+        return false;
+    if (!hri_limit_charge(p, cold)) {
+        hri_blocks_untake(&p->blocks, chunk, length);
+        return false;
+    }
+    if (commit_run(p, chunk, length, cold) != 0) {
+        errno = saved;
+        return false;
+    }
+    count(&shard->gets, length, is_alone(me));
+    return true;
+}
+
+bool hri_run_extend(harena_provider *p, uint32_t chunk, uint32_t more, uint32_t instead)
+{
+    struct hri_extent *extent = hri_provider_extent(p, chunk);
+    uint32_t length = hri_load_relaxed(&extent->length);
+    uint64_t dirty;
+
+    if (!get_these(p, chunk + length, more, instead))
+        return false;
+    dirty = dirty_of_run(p, chunk + length, more);
+    if (dirty != 0)
+        extent->dirty = length * HRI_CHUNK + dirty;
+    hri_store_relaxed(&extent->length, length + more); /* relaxed: as in hri_run_get */
+    return true;
+}
+
+uint32_t hri_run_get_roomy(harena_provider *p, uint32_t length, const char *name)
+{
+    uint32_t chunk = HRI_NO_CHUNK;
+
+    if (length > 1)
+        chunk = hri_blocks_find_room(&p->blocks, length);
+    if (chunk == HRI_NO_CHUNK || !get_these(p, chunk, length, length))
+        return hri_run_get(p, length, name);
+    hri_provider_extent(p, chunk)->dirty = dirty_of_run(p, chunk, length);
+    hri_store_relaxed(&hri_provider_extent(p, chunk)->length, length); /* as in hri_run_get */
+    return chunk;
+}
+
 /* ---- put ---- */
 
 /* The run's first extent says how much of it may not be zero; each chunk's own says it from now on. */
@@ -280,6 +330,22 @@ void hri_run_put(harena_provider *p, uint32_t chunk)
 
     hri_store_relaxed(&extent->length, 0);
     put(p, chunk, length);
+}
+
+void hri_run_cut(harena_provider *p, uint32_t chunk, uint32_t keep)
+{
+    struct hri_extent *extent = hri_provider_extent(p, chunk),
+                      *rest = hri_provider_extent(p, chunk + keep);
+    uint32_t length = hri_load_relaxed(&extent->length);
+    uint64_t kept = keep * HRI_CHUNK;
+
+    if (length <= keep)
+        return;
+    rest->dirty = extent->dirty > kept ? extent->dirty - kept : 0;
+    extent->dirty = hri_min(extent->dirty, kept);
+    hri_store_relaxed(&rest->length, length - keep); /* relaxed: as in hri_run_get */
+    hri_store_relaxed(&extent->length, keep);
+    hri_run_put(p, chunk + keep);
 }
 
 /* Whether a chunk is a raw one. It stands beside the bit that says that the chunk is taken: who gets a raw chunk from one

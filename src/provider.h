@@ -97,6 +97,17 @@ void hri_provider_event(const harena_provider *provider, enum harena_event_kind 
  * the length and how much may not be zero. */
 uint32_t hri_run_get(harena_provider *provider, uint32_t length, const char *name);
 
+/* Takes the `more` chunks right behind a run, if they are free and the hard limit has room for them; memory that is cold
+ * only if no run of `instead` chunks is to be had warm. The run's length and dirt are right afterwards. False: nothing
+ * has changed, and nobody has been told. The run is the caller's alone, but others may read its length. */
+bool hri_run_extend(harena_provider *provider, uint32_t chunk, uint32_t more, uint32_t instead);
+
+/* Gives back what of a run lies behind its first `keep` chunks. */
+void hri_run_cut(harena_provider *provider, uint32_t chunk, uint32_t keep);
+
+/* As hri_run_get, where a run may become longest: not for everybody, because it makes use of one block more. */
+uint32_t hri_run_get_roomy(harena_provider *provider, uint32_t length, const char *name);
+
 /* This thread looks for its next chunk there first. A hint. */
 void hri_provider_prefer(harena_provider *provider, uint32_t chunk);
 

@@ -157,7 +157,8 @@ HARENA_API HARENA_ALLOCATES_ARRAY(2, 3) void *harena_alloc_array_aligned(harena 
 
 /* `new_size` bytes that begin with the contents of `old`, an allocation of `old_size` bytes from
  * the same arena; old NULL: as harena_alloc. In place when it shrinks, and when it was the last
- * and the rest of the window suffices; else a copy, and the old bytes stay taken until reset.
+ * and the rest of the window suffices, or of the run that large ones lie in; else a copy, and the
+ * old bytes stay taken until reset.
  * Thread: owner.
  * Fails: NULL, ENOMEM, `old` unchanged; EINVAL: NULL arena.
  * Cost: a copy, or nothing. */

@@ -58,7 +58,7 @@ typedef struct harena_view {
     uint32_t lane_mask; /* (lanes - 1) * 64: what it leaves of a thread's word finds the lane */
     uint32_t lanes;     /* a power of two */
 } harena_view;
-#define HARENA_VIEW_LANES 256
+#define HARENA_VIEW_LANES 512
 
 /* The first word of a shared arena, which a reset replaces. */
 typedef struct harena_shared {
@@ -74,7 +74,7 @@ typedef struct harena_shared_options {
                          inline */
     uint32_t lanes;   /* windows for threads, rounded up to a power of two, up to 1024; default 64;
                          threads   beyond take the fetch-add path */
-    bool no_lanes;    /* every allocation is one fetch-add: least waste */
+    bool no_lanes;    /* every small allocation is one fetch-add: least waste */
     bool zero;        /* everything is zeroed */
     const struct rcu_flavor_struct
         *rcu;          /* the initializer takes the flavour of the urcu header included first */
@@ -170,8 +170,8 @@ HARENA_API HARENA_INLINE HARENA_ALLOCATES(2) void *harena_view_alloc(harena_view
     return harena_view_alloc_slow(view, size);
 }
 
-/* As the functions of <harena/arena.h>, on a view. _alloc_atomic is always one fetch-add and
- * uses no lane.
+/* As the functions of <harena/arena.h>, on a view. _alloc_atomic uses no lane, and is always one
+ * fetch-add for less than 2 KiB.
  * Thread: any in the view.
  * Fails: as harena_view_alloc; EINVAL: bad alignment. */
 HARENA_API HARENA_ALLOCATES(2) void *harena_view_alloc_zeroed(harena_view *view, size_t size);

@@ -227,10 +227,10 @@ static void use_arena(harena *arena, int which)
         EXPECT(larger == NULL || all_bytes(larger, 50, 'r'));
     }
     if (which == 0) {
-        unsigned char *memory = TRY(harena_alloc(arena, opaque(5 * MIB)));
+        unsigned char *memory = TRY(harena_alloc(arena, opaque(8 * MIB)));
 
         if (memory != NULL)
-            memory[0] = memory[5 * MIB - 1] = 1;
+            memory[0] = memory[8 * MIB - 1] = 1;
     }
     /* On few of them: what RCU's worker must run takes its time. */
     if (which < 3 && done(harena_on_release(arena, count_up, &world.cleanups)))

@@ -12,8 +12,8 @@
 enum { MOST = 1000000 }; /* schedules of one model in the long tier */
 
 static const struct explore_model *const lists[] = {
-    blocks_models, limit_models, lease_models,  lane_models,     shared_models, retire_models,
-    fork_models,   slab_models,  thread_models, snapshot_models, pool_models,
+    blocks_models, limit_models, lease_models, lane_models,   rest_models,     shared_models,
+    retire_models, fork_models,  slab_models,  thread_models, snapshot_models, pool_models,
 };
 
 static bool is_asked_for(const char *name, int count, char *const *prefixes)

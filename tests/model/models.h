@@ -5,7 +5,7 @@
 #include "explore.h"
 
 extern const struct explore_model blocks_models[], fork_models[], lane_models[], lease_models[],
-    limit_models[], pool_models[], retire_models[], shared_models[], slab_models[],
+    limit_models[], pool_models[], rest_models[], retire_models[], shared_models[], slab_models[],
     snapshot_models[], thread_models[];
 
 #endif

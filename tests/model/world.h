@@ -45,7 +45,7 @@ extern void (*world_record_goes)(void *record);
 void world_uses_record(const void *record); /* fails if it is not in use */
 
 /* Bytes that this thread was given; world_bytes_apart, when all is quiet: no two have one in common, and each lies in a
- * chunk of the generation. */
+ * chunk or run of the generation. */
 struct hri_generation;
 void world_bytes(const void *at, size_t size);
 void world_bytes_apart(const struct hri_generation *g);

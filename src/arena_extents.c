@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The chunks and runs that a single-owner arena holds: taken, kept, made longer and shorter, given back. Layer 5. */
+#include "arena.h"
+#include "probe.h"
+
+#include <errno.h>
+
+enum { SPARE_RUNS_LOOK = 8 /* spare runs that are looked at before a new one is taken */ };
+
+static struct hri_extent *extent_of(const struct hri_arena *a, uint32_t chunk)
+{
+    return hri_provider_extent(a->provider, chunk);
+}
+
+static uint32_t length_of(const struct hri_arena *a, uint32_t chunk)
+{
+    return hri_load_relaxed(&extent_of(a, chunk)->length);
+}
+
+/* An extent of `before` chunks has `now` of them; 0: it is not held. */
+static void count(struct hri_arena *a, uint32_t before, uint32_t now)
+{
+    hri_counter_add(&a->held, ((uint64_t)now - before) * HRI_CHUNK);
+    if (before != 0)
+        hri_counter_add(before == 1 ? &a->chunks : &a->runs, UINT64_MAX);
+    if (now != 0)
+        hri_counter_add(now == 1 ? &a->chunks : &a->runs, 1);
+}
+
+/* ---- lists ---- */
+
+void hri_arena_push_extent(struct hri_arena *a, uint32_t *list, uint32_t chunk)
+{
+    hri_store_relaxed(&extent_of(a, chunk)->next, *list); /* relaxed: the owner's list */
+    *list = chunk + 1;
+}
+
+uint32_t hri_arena_pop_extent(struct hri_arena *a, uint32_t *list)
+{
+    uint32_t chunk = *list - 1;
+
+    *list = hri_load_relaxed(&extent_of(a, chunk)->next);
+    return chunk;
+}
+
+void hri_arena_add_spare(struct hri_arena *a, uint32_t chunk)
+{
+    hri_arena_push_extent(a, length_of(a, chunk) == 1 ? &a->spare_chunks : &a->spare_runs, chunk);
+}
+
+/* A spare run of at least `length` chunks. */
+static uint32_t pop_spare_run(struct hri_arena *a, size_t length)
+{
+    uint32_t *link = &a->spare_runs;
+
+    for (int looks = 0; *link != 0 && looks < SPARE_RUNS_LOOK; looks++) {
+        if (length_of(a, *link - 1) >= length)
+            return hri_arena_pop_extent(a, link);
+        link = &extent_of(a, *link - 1)->next;
+    }
+    return HRI_NO_CHUNK;
+}
+
+/* ---- get and put ---- */
+
+uint32_t hri_arena_get_extent(struct hri_arena *a, uint32_t length)
+{
+    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
+    uint32_t chunk;
+
+    if (bytes > a->limit || a->held > a->limit - bytes) {
+        hri_provider_event(a->provider, HARENA_EVENT_LIMIT, ENOMEM, bytes, a->name,
+                           "the arena's limit is reached");
+        errno = ENOMEM;
+        return HRI_NO_CHUNK;
+    }
+    chunk = a->held >= HRI_BLOCK ? hri_run_get_roomy(a->provider, length, a->name)
+                                 : hri_run_get(a->provider, length, a->name);
+    if (chunk != HRI_NO_CHUNK) {
+        count(a, 0, length);
+        hri_name_took(a->sums, bytes);
+    }
+    return chunk;
+}
+
+void hri_arena_put_extent(struct hri_arena *a, uint32_t chunk)
+{
+    count(a, length_of(a, chunk), 0);
+    hri_run_put(a->provider, chunk);
+}
+
+bool hri_arena_extend(struct hri_arena *a, uint32_t chunk, uint32_t more, uint32_t instead)
+{
+    uint32_t before = length_of(a, chunk);
+
+    if (!hri_arena_has_room(a, more) || !hri_run_extend(a->provider, chunk, more, instead))
+        return false;
+    count(a, before, before + more);
+    HRI_PROBE(refill, a->name, more * HRI_CHUNK);
+    hri_name_took(a->sums, (uint64_t)more * HRI_CHUNK);
+    return true;
+}
+
+void hri_arena_cut_extent(struct hri_arena *a, uint32_t chunk, uint32_t keep)
+{
+    uint32_t before = length_of(a, chunk);
+
+    if (before <= keep)
+        return;
+    hri_run_cut(a->provider, chunk, keep);
+    count(a, before, keep);
+}
+
+bool hri_arena_has_room(const struct hri_arena *a, uint32_t length)
+{
+    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
+
+    return bytes <= a->limit && a->held <= a->limit - bytes &&
+           hri_provider_has_room(a->provider, bytes);
+}
+
+static void drop_extents(struct hri_arena *a, uint32_t *list)
+{
+    uint64_t held = a->held;
+
+    while (*list != 0)
+        hri_arena_put_extent(a, hri_arena_pop_extent(a, list));
+    if (a->held != held)
+        hri_name_put(a->sums, held - a->held);
+}
+
+/* Gives back what no object needs: spare extents, and all of an arena that has handed nothing out yet. */
+static void drop_unused(struct hri_arena *a)
+{
+    drop_extents(a, &a->spare_chunks);
+    drop_extents(a, &a->spare_runs);
+    if (hri_arena_len(a) == 0 && a->own_memory == NULL) {
+        hri_arena_close_windows(a);
+        drop_extents(a, &a->extents);
+        a->initial = 0;
+    }
+}
+
+uint32_t hri_arena_take_spare_run(struct hri_arena *a, size_t length)
+{
+    uint32_t chunk = pop_spare_run(a, length);
+
+    if (chunk != HRI_NO_CHUNK)
+        hri_arena_push_extent(a, &a->extents, chunk);
+    HRI_PROBE(refill, a->name, length * HRI_CHUNK);
+    return chunk;
+}
+
+uint32_t hri_arena_take_extent(struct hri_arena *a, uint32_t length)
+{
+    uint32_t chunk = HRI_NO_CHUNK;
+
+    if (length == 1 && a->spare_chunks != 0)
+        chunk = hri_arena_pop_extent(a, &a->spare_chunks);
+    if (chunk == HRI_NO_CHUNK) {
+        if (!hri_arena_has_room(a, length))
+            drop_unused(a);
+        chunk = hri_arena_get_extent(a, length);
+    }
+    if (chunk != HRI_NO_CHUNK)
+        hri_arena_push_extent(a, &a->extents, chunk);
+    HRI_PROBE(refill, a->name, length * HRI_CHUNK);
+    return chunk;
+}
