@@ -23,6 +23,14 @@ fresh()
     cd tree
 }
 
+# Usage: row CELL CELL CELL CELL: one more row of doc/coming-from.md, whose tests are here, too.
+row()
+{
+    (cd "$real" && tar cf - tests examples/small.sh) | tar xf -
+    chmod -R u+w tests examples
+    printf '| %s | %s | %s | %s |\n' "$@" >>doc/coming-from.md
+}
+
 # Usage: planted TEST FAULT WHAT-IT-SAYS: the copy has the fault now.
 planted()
 {
@@ -41,6 +49,25 @@ printf '\n/* Does. Thread: any. */\nHARENA_API int harena_planted(void);\n' >>in
 planted contracts "a contract without Fails:" harena_planted
 printf '\nHARENA_API int\nharena_planted(int a,\n    int b);\n' >>include/harena/cdefs.h
 planted contracts "a function without a comment" harena_planted
+
+shown='`tests/unit/test_buf.c: writers_append`'
+row a b '' "$shown"
+planted coming_from "a cell without text" 'cell 3 is empty'
+row a b c ''
+planted coming_from "a behaviour without a test" 'cell 4 is empty'
+row a b c 'none'
+planted coming_from "something that is no test" 'no test: none'
+row a b c "$shown, "'`tests/unit/test_buf.c: planted`'
+planted coming_from "a test that is not there" 'not a test that is run: .*test_buf.c: planted'
+row a b c '`tests/unit/test_buf.c: planted`'
+printf 'START_TEST(planted)\n{\n}\nEND_TEST\n' >>tests/unit/test_buf.c
+planted coming_from "a test that is not run" 'not a test that is run: .*test_buf.c: planted'
+row a b c '`tests/unit/test_planted.c: planted`'
+planted coming_from "a test in no file" 'not a test that is run: .*test_planted.c'
+row a b c '`examples/small.sh: planted`'
+planted coming_from "an example that nobody runs" 'not a test that is run: .*small.sh: planted'
+row a b '`harena_planted()`' "$shown"
+planted coming_from "a function that is in no header" 'no header has harena_planted'
 
 sed 's/urcu_memb_flavor/urcu_bp_flavor/' include/harena/provider.h >planted && mv planted include/harena/provider.h
 planted flavors "an initializer that takes another flavour" "urcu_memb_flavor"
