@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The single-owner arena: one thread at a time, any thread. Layer 5.
  *
- * Synchronisation: a `harena` has one owner at a time. It may move between threads (the hand-over
- * orders: a queue, a mutex, a join), be reset and released by another than its creator. Nothing but
- * the counters (len, cap, peak, stats) may be asked by a thread that is not the owner. A lane
- * (harena_view_lane) belongs to the thread that asked for it.
+ * A `harena` has one owner at a time. It may move between threads (the hand-over orders: a queue, a
+ * mutex, a join), be reset and released by another than its creator. A lane (harena_view_lane)
+ * belongs to the thread that asked for it.
+ *
+ * Which calls on one arena may run at the same time, in different threads:
+ *
+ *                       alloc, reset,   len, cap,     release,
+ *                       on_release      peak, stats   release_rcu
+ *   alloc, reset, ...   X               yes           X
+ *   len, cap, ...       yes             yes           X
+ *   release, ...        X               X             X
+ *
+ *   X: the callers see to it that they do not: all but the figures is the owner's.
  *
  * All allocation functions: NULL and errno on failure (ENOMEM: memory, limit, size overflow, size >
  * PTRDIFF_MAX; EINVAL: alignment no power of two or > 64 KiB, NULL arena); success leaves errno

@@ -17,7 +17,7 @@ fresh()
     rm -rf tree
     mkdir tree
     (cd "$real" && tar cf - Makefile.am configure.ac README.md bootstrap .ci m4/harena.m4 \
-        src/*.[ch] src/Makefile.inc include tests/Makefile.inc tests/api tests/model doc) | (cd tree && tar xf -)
+        src/*.[ch] src/Makefile.inc include tests/Makefile.inc tests/api tests/model tests/race doc) | (cd tree && tar xf -)
     mkdir tree/tests/unit tree/bench tree/examples
     chmod -R u+w tree
     cd tree
@@ -45,6 +45,19 @@ planted()
 }
 
 fresh
+sed '/^ \*   fini /s/X$/yes/' include/harena/snapshot.h >planted && mv planted include/harena/snapshot.h
+planted cells "a cell without a race test" 'says CELL snapshot: fini x fini'
+sed '/^ \*   release /s/sec/yes/' include/harena/shared.h >planted && mv planted include/harena/shared.h
+planted cells "a cell that is not what it is the other way round" 'shared.h: row 1, column 5'
+sed '/CELL provider: stats x barrier/d' tests/race/race_provider_cells.c >planted && mv planted tests/race/race_provider_cells.c
+planted cells "a cell whose race test has lost its name" 'says CELL provider: stats x barrier'
+printf '/* CELL shared: release x release */\nSTART_TEST(x)\ntcase_add_test(tests, x)\n' >tests/race/planted.c
+planted cells "a test for a cell that says X" 'planted.c:1: no cell of a table'
+printf '/* CELL shared: stats x stats */\nSTART_TEST(x)\n' >tests/race/planted.c
+planted cells "a test for a cell that never runs" 'planted.c:2: x says CELL, and is in no suite'
+echo '/* CELL shared: stats x stats */' >tests/race/planted.c
+planted cells "a cell that no test stands for" 'planted.c:1: this CELL stands above no test'
+
 printf '\n/* Does. Thread: any. */\nHARENA_API int harena_planted(void);\n' >>include/harena/cdefs.h
 planted contracts "a contract without Fails:" harena_planted
 printf '\nHARENA_API int\nharena_planted(int a,\n    int b);\n' >>include/harena/cdefs.h

@@ -7,6 +7,7 @@
 #include "../support/provider.h"
 #include "../support/stamp.h"
 #include "../support/threads.h"
+#include "ran.h"
 #include <errno.h>
 #include <harena/shared.h>
 #include <harena/snapshot.h>

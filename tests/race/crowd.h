@@ -7,6 +7,7 @@
 #include "../support/provider.h"
 #include "../support/stamp.h"
 #include "../support/threads.h"
+#include "ran.h"
 #include <errno.h>
 #include <harena/shared.h>
 
@@ -85,6 +86,7 @@ typedef struct crowd {
     bool until_closed;   /* workers end when they find the arena closed */
     bool keep;           /* nobody resets: all objects are verified once more at the end */
     unsigned sections;   /* of each worker */
+    unsigned objects;    /* of one section, at most; CROWD_OBJECTS unless set */
     atomic_uint entered; /* sections of all workers so far */
     atomic_uint refused; /* allocations that found no memory */
     atomic_uint working; /* workers that have not ended */
@@ -129,6 +131,7 @@ static inline void crowd_init(crowd *c, const crowd_config *config, size_t limit
 {
     memset(c, 0, sizeof(*c));
     c->config = config;
+    c->objects = CROWD_OBJECTS;
     c->flavor = &test_flavors[config->flavor];
     test_flavor_register(c->flavor);
     c->provider = test_provider(c->flavor->rcu, limit, deferred_limit);
@@ -461,7 +464,7 @@ static inline bool crowd_is_closed(crowd_worker *w, harena_view *view)
 static inline void crowd_section(crowd_worker *w, harena_shared *shared, bool nest)
 {
     harena_view *view = harena_shared_enter(shared);
-    unsigned objects = (unsigned)test_between(&w->rng, 1, CROWD_OBJECTS), i;
+    unsigned objects = (unsigned)test_between(&w->rng, 1, w->crowd->objects), i;
     crowd_table *table;
     crowd_worker inner;
 

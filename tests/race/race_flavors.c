@@ -148,6 +148,7 @@ START_TEST(reader_sees_intact_data_until_it_leaves)
     way = (enum way)(_i % WAYS);
     expect_data_until_the_reader_leaves(NULL);
     end();
+    RACE_RAN(3, 1);
 }
 END_TEST
 
@@ -165,6 +166,7 @@ START_TEST(reader_sees_intact_data_while_a_barrier_reclaims)
     expect_data_until_the_reader_leaves(before);
     harena_shared_release(before);
     end();
+    RACE_RAN(3, 1);
 }
 END_TEST
 
@@ -181,7 +183,7 @@ static void expect_intact(const content *found)
 
 static void read_under_fire(void *ctx, unsigned index)
 {
-    unsigned round, rounds = test_rounds(400);
+    unsigned round, rounds = test_rounds(200);
     harena_view *view;
 
     (void)ctx;
@@ -236,6 +238,8 @@ static void write_under_fire(void *ctx, unsigned index)
     test_flavor_unregister(race.flavor);
 }
 
+/* CELL shared: alloc, read x read, reset */
+/* CELL snapshot: publish x publish, enter, leave */
 START_TEST(readers_see_intact_data_under_fire)
 {
     const test_role roles[] = {{read_under_fire, READERS}, {write_under_fire, 2}, {NULL, 0}};
@@ -249,6 +253,7 @@ START_TEST(readers_see_intact_data_under_fire)
     harena_snapshot_fini(&snapshot);
     harena_shared_release(race.shared);
     end();
+    RACE_RAN(READERS + 2, test_rounds(200));
 }
 END_TEST
 
@@ -259,7 +264,7 @@ int main(void)
 
     tcase_add_loop_test(tests, reader_sees_intact_data_until_it_leaves, 0, TEST_FLAVORS * WAYS);
     tcase_add_loop_test(tests, reader_sees_intact_data_while_a_barrier_reclaims, 0,
-                        TEST_FLAVORS *WAYS);
+                        TEST_FLAVORS * WAYS);
     tests = test_case(suite, "under fire");
     tcase_add_loop_test(tests, readers_see_intact_data_under_fire, 0, TEST_FLAVORS);
     return test_main(suite);

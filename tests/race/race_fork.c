@@ -6,6 +6,7 @@
 #include "../support/provider.h"
 #include "../support/stamp.h"
 #include "../support/threads.h"
+#include "ran.h"
 #include <errno.h>
 #include <harena/shared.h>
 #include <sys/wait.h>
@@ -175,6 +176,7 @@ START_TEST(child_of_a_fork_in_a_storm_goes_on)
     TEST_NO_FAILURE();
     harena_shared_release(race.shared);
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS, forks);
 }
 END_TEST
 

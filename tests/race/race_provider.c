@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Races on one provider: chunks and runs handed out, put back by other threads, limited, trimmed. */
-#include "../support/provider.h"
-#include "../support/stamp.h"
-#include "../support/threads.h"
-#include <errno.h>
+#include "chunks.h"
 #include <harena/arena.h>
 #include <unistd.h>
 
@@ -11,73 +8,7 @@
 #define HELD    16 /* chunks that one thread holds at most */
 #define SLOTS   64 /* where threads exchange chunks */
 
-/* One word for each chunk of the region (4 GiB): who holds it. A region is one range of addresses,
- * so no two of its chunks share a word. */
-#define REGION_CHUNKS 65536
-static _Atomic unsigned holder[REGION_CHUNKS];
-
-static struct {
-    harena_provider *provider;
-    _Atomic(void *) slots[SLOTS];
-    unsigned rounds;
-    size_t limit;
-    atomic_uint working, refused, events;
-} race;
-
-static void begin(size_t limit, unsigned rounds)
-{
-    memset(&race, 0, sizeof(race));
-    race.provider = test_provider(NULL, limit, 0);
-    race.limit = limit;
-    race.rounds = test_rounds(rounds);
-    atomic_store(&race.working, THREADS);
-}
-
-/* ---- whole chunks, stamped from end to end ---- */
-
-static _Atomic unsigned *holder_of(const void *chunk)
-{
-    return &holder[(uintptr_t)chunk / HARENA_CHUNK_SIZE % REGION_CHUNKS];
-}
-
-/* The stamp of a chunk is its address: whoever holds it can verify it. */
-static void take(void *chunk, unsigned thread)
-{
-    unsigned other = atomic_exchange(holder_of(chunk), thread + 1);
-
-    TEST_EXPECT_MSG(other == 0, "%p was handed to thread %u while thread %u had it", chunk, thread,
-                    other - 1);
-    TEST_EXPECT_MSG((uintptr_t)chunk % HARENA_CHUNK_SIZE == 0, "%p is no chunk", chunk);
-    TEST_EXPECT(harena_provider_owns(race.provider, chunk));
-    test_stamp_fill(chunk, HARENA_CHUNK_SIZE, (uintptr_t)chunk ^ thread);
-    *(uint64_t *)chunk = thread;
-}
-
-static void put(void *chunk)
-{
-    uint64_t thread = *(uint64_t *)chunk;
-    uint64_t *words = chunk;
-
-    TEST_EXPECT_MSG(thread < THREADS, "the first word of %p has changed", chunk);
-    test_stamp_fill(words, 8, (uintptr_t)chunk ^ thread);
-    TEST_EXPECT_MSG(test_stamp_intact(chunk, HARENA_CHUNK_SIZE, (uintptr_t)chunk ^ thread),
-                    "a byte of %p has changed", chunk);
-    TEST_EXPECT(atomic_exchange(holder_of(chunk), 0) != 0);
-    harena_chunk_put(race.provider, chunk);
-}
-
-static void *get(unsigned thread)
-{
-    void *chunk = harena_chunk_get(race.provider);
-
-    if (chunk != NULL) {
-        take(chunk, thread);
-    } else {
-        TEST_EXPECT_MSG(errno == ENOMEM && race.limit != 0, "get gives errno %d", errno);
-        atomic_fetch_add(&race.refused, 1);
-    }
-    return chunk;
-}
+static _Atomic(void *) slots[SLOTS];
 
 /* Gets and puts at random; holds up to HELD. */
 static void get_and_put(void *ctx, unsigned index)
@@ -89,16 +20,16 @@ static void get_and_put(void *ctx, unsigned index)
     (void)ctx;
     for (i = 0; i < race.rounds && !test_failed(); i++) {
         if (count < HELD && test_below(&rng, HELD) >= count) {
-            held[count] = get(index);
+            held[count] = chunk_get(index);
             count += held[count] != NULL;
         } else if (count > 0) {
             at = (unsigned)test_below(&rng, count);
-            put(held[at]);
+            chunk_put(held[at]);
             held[at] = held[--count];
         }
     }
     while (count > 0)
-        put(held[--count]);
+        chunk_put(held[--count]);
     atomic_fetch_sub(&race.working, 1);
 }
 
@@ -111,11 +42,11 @@ static void get_and_pass_on(void *ctx, unsigned index)
 
     (void)ctx;
     for (i = 0; i < race.rounds && !test_failed(); i++) {
-        other = atomic_exchange_explicit(&race.slots[test_below(&rng, SLOTS)],
-                                         test_once_in(&rng, 3) ? NULL : get(index),
+        other = atomic_exchange_explicit(&slots[test_below(&rng, SLOTS)],
+                                         test_once_in(&rng, 3) ? NULL : chunk_get(index),
                                          memory_order_acq_rel);
         if (other != NULL)
-            put(other);
+            chunk_put(other);
     }
     atomic_fetch_sub(&race.working, 1);
 }
@@ -126,8 +57,8 @@ static void empty_slots(void)
     unsigned i;
 
     for (i = 0; i < SLOTS; i++)
-        if ((chunk = atomic_exchange(&race.slots[i], NULL)) != NULL)
-            put(chunk);
+        if ((chunk = atomic_exchange(&slots[i], NULL)) != NULL)
+            chunk_put(chunk);
 }
 
 /* ---- threads beyond the provider's shards ---- */
@@ -163,13 +94,14 @@ static void get_two_and_put_two(void *ctx, unsigned index)
     }
 }
 
+/* CELL provider: get, put x get, put */
 START_TEST(threads_that_share_a_shard_share_no_chunk)
 {
     const test_role roles[] = {{get_two_and_put_two, THREADS}, {NULL, 0}};
     harena_provider *other = test_provider(NULL, 0, 0);
     pthread_t bystanders[BYSTANDERS];
 
-    begin(0, 200000);
+    begin(0, test_rounds(200000), THREADS);
     atomic_store(&bystanders_go, false);
     for (int i = 0; i < BYSTANDERS; i++)
         ck_assert_int_eq(pthread_create(&bystanders[i], NULL, stand_by, other), 0);
@@ -181,28 +113,33 @@ START_TEST(threads_that_share_a_shard_share_no_chunk)
         pthread_join(bystanders[i], NULL);
     test_provider_finish(race.provider);
     test_provider_finish(other);
+    RACE_RAN(THREADS + BYSTANDERS, race.rounds);
 }
 END_TEST
 
+/* CELL provider: get, put, owns x get, put, owns */
 START_TEST(chunk_is_handed_to_one_thread_only)
 {
     const test_role roles[] = {{get_and_put, THREADS}, {NULL, 0}};
 
-    begin(0, 12000);
+    begin(0, test_rounds(12000), THREADS);
     test_team(roles, NULL);
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS, race.rounds);
 }
 END_TEST
 
+/* CELL provider: get, put, owns x get, put, owns */
 START_TEST(chunk_may_be_put_by_another_thread)
 {
     const test_role roles[] = {{get_and_pass_on, THREADS}, {NULL, 0}};
 
-    begin(0, 12000);
+    begin(0, test_rounds(12000), THREADS);
     test_team(roles, NULL);
     empty_slots();
     TEST_NO_FAILURE();
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS, race.rounds);
 }
 END_TEST
 
@@ -233,8 +170,7 @@ static void fill_runs(void *ctx, unsigned index)
             objects[count] = test_once_in(&rng, 4) ? harena_alloc_zeroed(arena, sizes[count])
                                                    : harena_alloc(arena, sizes[count]);
             if (objects[count] == NULL) {
-                TEST_EXPECT_MSG(errno == ENOMEM && race.limit != 0, "errno %d", errno);
-                atomic_fetch_add(&race.refused, 1);
+                count_refusal();
                 break;
             }
             if (options.zero)
@@ -259,13 +195,15 @@ static void fill_runs(void *ctx, unsigned index)
     atomic_fetch_sub(&race.working, 1);
 }
 
+/* CELL provider: get, put, arenas x get, put, arenas */
 START_TEST(runs_and_chunks_never_overlap)
 {
     const test_role roles[] = {{get_and_put, THREADS / 2}, {fill_runs, THREADS / 2}, {NULL, 0}};
 
-    begin(0, 10000);
+    begin(0, test_rounds(10000), THREADS);
     test_team(roles, NULL);
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS, race.rounds);
 }
 END_TEST
 
@@ -283,13 +221,14 @@ static void trim_until_done(void *ctx, unsigned index)
     }
 }
 
+/* CELL provider: get, put, owns, arenas x trim */
 START_TEST(trim_under_fire_takes_free_memory_only)
 {
     const test_role roles[] = {
         {get_and_put, THREADS / 2}, {fill_runs, THREADS / 2}, {trim_until_done, 1}, {NULL, 0}};
     harena_provider_stats stats;
 
-    begin(0, 8000);
+    begin(0, test_rounds(8000), THREADS);
     test_team(roles, NULL);
     test_provider_balanced(race.provider);
     (void)harena_provider_trim(race.provider, 0);
@@ -297,6 +236,7 @@ START_TEST(trim_under_fire_takes_free_memory_only)
     ck_assert_uint_eq(stats.committed, 0);
     ck_assert_uint_eq(stats.commits, stats.purges);
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS + 1, race.rounds);
 }
 END_TEST
 
@@ -334,13 +274,13 @@ static void expect_all_of_limit(void)
 
     ck_assert_ptr_nonnull(all);
     for (i = 0; i < chunks; i++)
-        ck_assert_ptr_nonnull(all[i] = get(0));
+        ck_assert_ptr_nonnull(all[i] = chunk_get(0));
     errno = 0;
     ck_assert_ptr_null(harena_chunk_get(race.provider));
     ck_assert_int_eq(errno, ENOMEM);
     ck_assert_uint_eq(test_stats(race.provider).committed, race.limit);
     for (i = 0; i < chunks; i++)
-        put(all[i]);
+        chunk_put(all[i]);
     free(all);
     TEST_NO_FAILURE();
 }
@@ -349,7 +289,7 @@ static void begin_limited(size_t limit, unsigned rounds)
 {
     harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
 
-    begin(limit, rounds);
+    begin(limit, test_rounds(rounds), THREADS);
     ck_assert_int_eq(harena_provider_destroy(race.provider), 0);
     options.reserve = 4096 * TEST_MIB;
     options.limit = limit;
@@ -374,15 +314,15 @@ static void take_all_there_is(void *ctx, unsigned index)
             held[count] = harena_chunk_get(race.provider);
             if (held[count] == NULL)
                 break;
-            TEST_EXPECT(atomic_exchange(holder_of(held[count]), index + 1) == 0);
+            TEST_EXPECT(change_holder(held[count], index + 1) == 0);
             atomic_fetch_add(&taken_together, 1);
         }
         pthread_barrier_wait(&everybody);
         TEST_EXPECT_MSG(atomic_load(&taken_together) == race.limit / HARENA_CHUNK_SIZE,
-                        "%u chunks were handed out, the limit is %zu",
-                        atomic_load(&taken_together), race.limit / HARENA_CHUNK_SIZE);
+                        "%u chunks were handed out, the limit is %zu", atomic_load(&taken_together),
+                        race.limit / HARENA_CHUNK_SIZE);
         while (count > 0) {
-            atomic_store(holder_of(held[--count]), 0);
+            (void)change_holder(held[--count], 0);
             harena_chunk_put(race.provider, held[count]);
         }
         pthread_barrier_wait(&everybody);
@@ -404,9 +344,11 @@ START_TEST(hard_limit_is_exact_when_all_is_cold)
     pthread_barrier_destroy(&everybody);
     expect_all_of_limit();
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS, race.rounds);
 }
 END_TEST
 
+/* CELL provider: get, put, owns x stats */
 START_TEST(hard_limit_is_exact_under_fire)
 {
     const test_role roles[] = {{get_and_put, THREADS}, {watch_limit_until_done, 1}, {NULL, 0}};
@@ -417,9 +359,11 @@ START_TEST(hard_limit_is_exact_under_fire)
     ck_assert_uint_gt(test_count(&race.events), 0);
     expect_all_of_limit();
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS + 1, race.rounds);
 }
 END_TEST
 
+/* CELL provider: get, put, arenas, stats x trim */
 START_TEST(hard_limit_is_exact_with_runs_and_trims)
 {
     const test_role roles[] = {{get_and_put, THREADS / 2},
@@ -433,6 +377,7 @@ START_TEST(hard_limit_is_exact_with_runs_and_trims)
     ck_assert_uint_gt(test_count(&race.refused), 0);
     expect_all_of_limit();
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS + 2, race.rounds);
 }
 END_TEST
 
@@ -449,6 +394,7 @@ static void change_limit_until_done(void *ctx, unsigned index)
     }
 }
 
+/* CELL provider: get, put, stats, set_limit x set_limit */
 START_TEST(limit_may_change_under_fire)
 {
     const test_role roles[] = {{get_and_put, THREADS},
@@ -465,6 +411,7 @@ START_TEST(limit_may_change_under_fire)
     ck_assert_int_eq(harena_provider_set_limit(race.provider, race.limit), 0);
     expect_all_of_limit();
     test_provider_finish(race.provider);
+    RACE_RAN(THREADS + 3, race.rounds);
 }
 END_TEST
 
@@ -491,6 +438,7 @@ START_TEST(default_provider_is_made_once)
     test_team(roles, NULL);
     ck_assert_uint_eq(test_stats(NULL).in_use, 0);
     ck_assert_int_eq(harena_provider_destroy(harena_provider_default()), -EINVAL);
+    RACE_RAN(THREADS, 1);
 }
 END_TEST
 

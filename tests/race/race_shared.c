@@ -92,31 +92,38 @@ static void verify_all(crowd *c)
 
 /* ---- tests ---- */
 
+/* CELL shared: alloc, read, on_release x alloc, read, on_release */
+/* CELL shared: alloc, read, on_release x stats */
 START_TEST(threads_fill_one_arena_without_overlap)
 {
     const test_role roles[] = {{crowd_work, CROWD_THREADS}, {ask_until_done, 1}, {NULL, 0}};
 
     crowd_init(&team, &crowd_configs[_i], 0, 0);
     team.keep = true;
-    team.sections = test_rounds(200);
+    team.sections = test_rounds(150);
     test_team(roles, &team);
     verify_all(&team);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
+    RACE_RAN(CROWD_THREADS + 1, team.sections);
 }
 END_TEST
 
+/* CELL shared: alloc, read, on_release x reset */
+/* CELL shared: stats x reset */
+/* CELL shared: reset x reset */
 START_TEST(resets_under_fire_lose_nothing_that_is_in_a_section)
 {
     const test_role roles[] = {
         {crowd_work, CROWD_THREADS}, {reset_until_done, 2}, {ask_until_done, 1}, {NULL, 0}};
 
     crowd_init(&team, &crowd_configs[_i], 0, 64 * TEST_MIB);
-    team.sections = test_rounds(800);
+    team.sections = test_rounds(400);
     test_team(roles, &team);
     ck_assert_uint_gt(test_stats(team.provider).retired, 1);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
+    RACE_RAN(CROWD_THREADS + 3, team.sections);
 }
 END_TEST
 
@@ -139,11 +146,13 @@ START_TEST(reset_now_and_release_now_give_all_back_at_once)
         ck_assert_uint_eq(test_stats(team.provider).deferred, 0);
     }
     crowd_finish(&team);
+    RACE_RAN(CROWD_THREADS, team.sections);
 }
 END_TEST
 
 /* Under a limit that the workers fill again and again: a reset needs no memory, and after it there
  * is some. */
+/* CELL shared: alloc, read, on_release x reset */
 START_TEST(full_arena_is_emptied_under_fire)
 {
     const test_role roles[] = {{crowd_work, CROWD_THREADS}, {reset_until_done, 1}, {NULL, 0}};
@@ -153,7 +162,7 @@ START_TEST(full_arena_is_emptied_under_fire)
 
     crowd_init(&team, &crowd_configs[_i], limit, 0);
     team.may_fail = true;
-    team.sections = test_rounds(800);
+    team.sections = test_rounds(400);
     test_team(roles, &team);
     ck_assert_uint_le(test_stats(team.provider).peak, limit);
 
@@ -172,10 +181,12 @@ START_TEST(full_arena_is_emptied_under_fire)
     ck_assert(!harena_shared_failed(atomic_load(&team.shared)));
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
+    RACE_RAN(CROWD_THREADS + 1, team.sections);
 }
 END_TEST
 
 /* The arena's own limit holds for one generation, however many threads fill it. */
+/* CELL shared: alloc, read, on_release x alloc, read, on_release */
 START_TEST(limit_of_a_generation_holds)
 {
     const test_role roles[] = {{crowd_work, CROWD_THREADS}, {NULL, 0}};
@@ -192,6 +203,7 @@ START_TEST(limit_of_a_generation_holds)
     ck_assert_uint_le(test_stats(team.provider).in_use, limit);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
+    RACE_RAN(CROWD_THREADS, team.sections);
 }
 END_TEST
 
@@ -268,6 +280,7 @@ static void use_shorthands(void *ctx, unsigned index)
     atomic_fetch_sub(&c->working, 1);
 }
 
+/* CELL shared: alloc, on_release x reset */
 START_TEST(shorthands_last_as_long_as_the_section_around_them)
 {
     const test_role roles[] = {{use_shorthands, CROWD_THREADS}, {reset_until_done, 1}, {NULL, 0}};
@@ -275,12 +288,13 @@ START_TEST(shorthands_last_as_long_as_the_section_around_them)
     crowd_init(&team, &crowd_configs[_i], 0, 64 * TEST_MIB);
     atomic_store(&shorthand_registered, 0);
     atomic_store(&shorthand_ran, 0);
-    team.sections = test_rounds(800);
+    team.sections = test_rounds(400);
     test_team(roles, &team);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
     ck_assert_uint_gt(test_count(&shorthand_ran), 0);
     ck_assert_uint_eq(test_count(&shorthand_ran), atomic_load(&shorthand_registered));
+    RACE_RAN(CROWD_THREADS + 1, team.sections);
 }
 END_TEST
 
@@ -309,6 +323,7 @@ static void register_many(void *ctx, unsigned index)
     test_flavor_unregister(c->flavor);
 }
 
+/* CELL shared: on_release x on_release, reset */
 START_TEST(each_cleanup_runs_once_however_many_threads_register)
 {
     const test_role roles[] = {{register_many, CROWD_THREADS}, {NULL, 0}};
@@ -324,6 +339,7 @@ START_TEST(each_cleanup_runs_once_however_many_threads_register)
         for (i = 0; i < team.sections; i++)
             ck_assert_uint_eq(test_count(&storm_ran[thread][i]), 1);
     crowd_finish(&team);
+    RACE_RAN(CROWD_THREADS, team.sections);
 }
 END_TEST
 

@@ -35,11 +35,12 @@ static void reset_until_closed(void *ctx, unsigned index)
     test_flavor_unregister(c->flavor);
 }
 
+/* CELL shared: alloc, read, on_release, reset, close x close */
 START_TEST(close_under_fire_is_for_good)
 {
     const test_role roles[] = {
         {crowd_work, CROWD_THREADS}, {close_under_fire, 2}, {reset_until_closed, 1}, {NULL, 0}};
-    unsigned round, rounds = test_rounds(24);
+    unsigned round, rounds = test_rounds(16);
     harena_shared *shared;
     harena_view *view;
 
@@ -70,6 +71,7 @@ START_TEST(close_under_fire_is_for_good)
     }
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
+    RACE_RAN(CROWD_THREADS + 3, rounds);
 }
 END_TEST
 
@@ -125,6 +127,7 @@ static void disturb_until_done(void *ctx, unsigned index)
     test_flavor_unregister(c->flavor);
 }
 
+/* CELL shared: alloc, read, on_release, stats, reset, close x release */
 START_TEST(release_waits_for_readers_of_the_pointer)
 {
     const test_role roles[] = {
@@ -133,10 +136,11 @@ START_TEST(release_waits_for_readers_of_the_pointer)
     crowd_init(&team, &crowd_configs[_i], 0, 0);
     team.published = true;
     team.closes = true;
-    team.sections = test_rounds(800);
+    team.sections = test_rounds(400);
     test_team(roles, &team);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
+    RACE_RAN(CROWD_THREADS + 3, team.sections);
 }
 END_TEST
 

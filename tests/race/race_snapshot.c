@@ -5,6 +5,7 @@
 #include "../support/provider.h"
 #include "../support/stamp.h"
 #include "../support/threads.h"
+#include "ran.h"
 #include <errno.h>
 #include <harena/snapshot.h>
 
@@ -152,10 +153,12 @@ static void read_versions(void *ctx, unsigned index)
     test_flavor_unregister(race.flavor);
 }
 
+/* CELL snapshot: publish, enter, read, leave x enter, read, leave */
+/* CELL snapshot: publish x publish */
 START_TEST(readers_see_whole_versions_and_each_is_retired_once)
 {
     const test_role roles[] = {{publish, PUBLISHERS}, {read_versions, READERS}, {NULL, 0}};
-    unsigned publisher, number, count = test_rounds(500);
+    unsigned publisher, number, count = test_rounds(160);
 
     memset(&race, 0, sizeof(race));
     race.flavor = &test_flavors[_i];
@@ -180,6 +183,7 @@ START_TEST(readers_see_whole_versions_and_each_is_retired_once)
     }
     test_provider_finish(race.provider);
     test_flavor_unregister(race.flavor);
+    RACE_RAN(PUBLISHERS + READERS, race.versions);
 }
 END_TEST
 
@@ -207,10 +211,11 @@ static void publish_at_once(void *ctx, unsigned index)
     test_flavor_unregister(race.flavor);
 }
 
+/* CELL snapshot: publish x publish */
 START_TEST(each_of_many_publications_at_once_is_retired_once)
 {
     const test_role roles[] = {{publish_at_once, STORM}, {NULL, 0}};
-    unsigned round, rounds = test_rounds(60), i;
+    unsigned round, rounds = test_rounds(24), i;
     harena_options options = HARENA_OPTIONS_INIT;
 
     memset(&race, 0, sizeof(race));
@@ -239,6 +244,7 @@ START_TEST(each_of_many_publications_at_once_is_retired_once)
     pthread_barrier_destroy(&storm_begins);
     test_provider_finish(race.provider);
     test_flavor_unregister(race.flavor);
+    RACE_RAN(STORM, rounds * ARENAS);
 }
 END_TEST
 

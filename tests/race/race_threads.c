@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Threads that come and go: identities are given back, memory stays small, an arena moves from one
- * thread to the next. */
+/* Threads that come and go, that are many, that end in odd ways: identities are given back, no two threads share a
+ * window, memory stays small. */
 #include "../support/flavor.h"
 #include "../support/provider.h"
 #include "../support/stamp.h"
 #include "../support/threads.h"
+#include "ran.h"
 #include <errno.h>
 #include <harena/shared.h>
 #include <limits.h>
+
+#define LEAST_LEASE 512  /* bytes: what a thread's first allocation claims, says harena_shared(3) */
+#define OBJECTS     8192 /* of one test, at most */
+#define SIZE        64   /* bytes of most of them */
 
 static struct {
     harena_provider *provider;
@@ -15,6 +20,7 @@ static struct {
     pthread_key_t key;
     pthread_barrier_t all_here;
     atomic_uint ended, allocated;
+    void *objects[OBJECTS];
 } race;
 
 /* bp: threads need no registration, also not in their destructors. */
@@ -30,6 +36,26 @@ static void begin(uint32_t lanes)
     ck_assert_ptr_nonnull(race.shared);
 }
 
+static int by_address(const void *left, const void *right)
+{
+    const char *a = *(char *const *)left, *b = *(char *const *)right;
+
+    return (a > b) - (a < b);
+}
+
+/* All objects are what they were when they were written, and `apart` bytes from each other. */
+static void verify_objects(size_t apart)
+{
+    unsigned count = test_count(&race.allocated);
+
+    ck_assert_uint_le(count, OBJECTS);
+    for (unsigned i = 0; i < count; i++)
+        ck_assert_msg(test_stamp_intact(race.objects[i], SIZE, i), "object %u has changed", i);
+    qsort(race.objects, count, sizeof(race.objects[0]), by_address);
+    for (unsigned i = 1; i < count; i++)
+        ck_assert_uint_ge((uintptr_t)race.objects[i] - (uintptr_t)race.objects[i - 1], apart);
+}
+
 static void end(void)
 {
     TEST_NO_FAILURE();
@@ -37,33 +63,49 @@ static void end(void)
     test_provider_finish(race.provider);
 }
 
-/* One object of 64 bytes, written and read. */
-static void allocate_one(void *ctx, unsigned index)
+/* An object that verify_objects will look at. */
+static void keep(void *at)
 {
-    void *at = harena_shared_alloc(race.shared, 64);
+    unsigned number;
 
-    (void)ctx;
-    if (TEST_EXPECT(at != NULL)) {
-        test_stamp_fill(at, 64, index);
-        TEST_EXPECT(test_stamp_intact(at, 64, index));
-        atomic_fetch_add(&race.allocated, 1);
-    }
+    if (!TEST_EXPECT(at != NULL))
+        return;
+    number = atomic_fetch_add_explicit(&race.allocated, 1, memory_order_relaxed);
+    if (!TEST_EXPECT(number < OBJECTS))
+        return;
+    test_stamp_fill(at, SIZE, number);
+    race.objects[number] = at;
 }
 
-START_TEST(short_lived_threads_share_one_chunk)
+static void allocate_one(void *ctx, unsigned index)
 {
+    (void)ctx;
+    (void)index;
+    keep(harena_shared_alloc(race.shared, SIZE));
+}
+
+/* ---- one after the other ---- */
+
+#define THOUSAND 1000
+
+START_TEST(a_thousand_threads_in_turn_use_one_thread_s_memory)
+{
+    const size_t bytes = (size_t)THOUSAND * SIZE;
     test_thread thread;
     unsigned i;
 
     begin((uint32_t)_i);
-    for (i = 0; i < 1000; i++) {
+    for (i = 0; i < THOUSAND; i++) {
         test_spawn(&thread, allocate_one, NULL, i);
         test_join(&thread);
     }
-    /* 64,000 bytes and what little a lease leaves: not a lease for each thread */
-    ck_assert_uint_ge(harena_shared_len(race.shared), 64000);
-    ck_assert_uint_le(harena_shared_cap(race.shared), 2 * HARENA_CHUNK_SIZE);
+    verify_objects(SIZE);
+    ck_assert_uint_ge(harena_shared_len(race.shared), bytes);
+    /* not a lease for each thread: each goes on where the one before has ended */
+    ck_assert_uint_le(harena_shared_cap(race.shared), bytes * 11 / 10);
+    ck_assert_uint_eq(test_stats(race.provider).in_use, harena_shared_cap(race.shared));
     end();
+    RACE_RAN(1, THOUSAND);
 }
 END_TEST
 
@@ -95,44 +137,134 @@ START_TEST(identity_and_lane_of_an_ended_thread_serve_the_next)
         test_join(&thread);
     }
     end();
+    RACE_RAN(1, 200);
+}
+END_TEST
+
+/* ---- a thousand at once ---- */
+
+static struct {
+    const harena *lane; /* first: by_address */
+    size_t leased;
+} found[THOUSAND];
+
+static void allocate_in_a_crowd(void *ctx, unsigned index)
+{
+    harena_view *view = harena_shared_enter(race.shared);
+    harena *lane = harena_view_lane(view);
+
+    (void)ctx;
+    keep(harena_view_alloc(view, SIZE));
+    found[index].lane = lane;
+    found[index].leased = harena_cap(lane);
+    harena_shared_leave(race.shared, view);
+    pthread_barrier_wait(&race.all_here); /* all are alive now, each with an identity of its own */
+}
+
+static void spawn_a_thousand(void)
+{
+    static test_thread threads[THOUSAND];
+    pthread_attr_t small;
+
+    ck_assert_int_eq(pthread_barrier_init(&race.all_here, NULL, THOUSAND), 0);
+    ck_assert_int_eq(pthread_attr_init(&small), 0);
+    ck_assert_int_eq(pthread_attr_setstacksize(&small, 128 * 1024), 0);
+    for (unsigned i = 0; i < THOUSAND; i++) {
+        threads[i] = (test_thread){.run = allocate_in_a_crowd, .index = i};
+        ck_assert_int_eq(pthread_create(&threads[i].id, &small, test_thread_start, &threads[i]), 0);
+    }
+    for (unsigned i = 0; i < THOUSAND; i++)
+        test_join(&threads[i]);
+    pthread_attr_destroy(&small);
+    pthread_barrier_destroy(&race.all_here);
+    TEST_NO_FAILURE();
+}
+
+/* With a lane for each: the smallest lease for each, all of them apart, and next to nothing beside. */
+START_TEST(a_thousand_live_threads_hold_their_smallest_leases)
+{
+    size_t least = SIZE_MAX, leases = 0, held;
+
+    begin(1024);
+    spawn_a_thousand();
+    verify_objects(LEAST_LEASE);
+    qsort(found, THOUSAND, sizeof(found[0]), by_address);
+    for (unsigned i = 0; i < THOUSAND; i++) {
+        least = found[i].leased < least ? found[i].leased : least;
+        leases += found[i].leased;
+        if (i > 0)
+            ck_assert_ptr_ne(found[i].lane, found[i - 1].lane);
+    }
+    held = harena_shared_cap(race.shared);
+    ck_assert_uint_eq(least, LEAST_LEASE);
+    ck_assert_uint_eq(leases, THOUSAND * least); /* no thread's is larger */
+    ck_assert_uint_ge(held, leases);
+    ck_assert_uint_le(held, THOUSAND * least * 11 / 10);
+    ck_assert_uint_eq(test_stats(race.provider).in_use, held);
+    end();
+    RACE_RAN(THOUSAND, 1);
+}
+END_TEST
+
+/* With a lane for few of them: the others take no more than their objects, whole chunks apart. */
+START_TEST(a_thousand_live_threads_beyond_the_lanes_hold_their_objects)
+{
+    const unsigned lanes = _i == 0 ? 64 : 1;
+    const size_t least = lanes * (size_t)LEAST_LEASE + (THOUSAND - lanes) * (size_t)SIZE;
+
+    begin((uint32_t)_i);
+    spawn_a_thousand();
+    verify_objects(SIZE);
+    ck_assert_uint_le(harena_shared_len(race.shared), least);
+    ck_assert_uint_le(harena_shared_cap(race.shared),
+                      (least + HARENA_CHUNK_SIZE - 1) / HARENA_CHUNK_SIZE * HARENA_CHUNK_SIZE);
+    end();
+    RACE_RAN(THOUSAND, 1);
 }
 END_TEST
 
 /* ---- many at once ---- */
 
+#define TOGETHER 48  /* threads */
+#define EACH     300 /* objects of one of them */
+
 static void allocate_together(void *ctx, unsigned index)
 {
-    void *objects[20];
+    void *objects[EACH];
     unsigned i;
 
     (void)ctx;
-    for (i = 0; i < 20; i++) {
-        objects[i] = harena_shared_alloc(race.shared, 48 + i);
+    for (i = 0; i < EACH; i++) {
+        objects[i] = harena_shared_alloc(race.shared, 48 + i % 20);
         if (!TEST_EXPECT(objects[i] != NULL))
             break;
-        test_stamp_fill(objects[i], 48 + i, test_stamp(index, i));
+        test_stamp_fill(objects[i], 48 + i % 20, test_stamp(index, i));
         if (i == 0) /* all are alive now, each with an identity of its own */
             pthread_barrier_wait(&race.all_here);
     }
     pthread_barrier_wait(&race.all_here);
     while (i > 0) {
         i--;
-        TEST_EXPECT_MSG(test_stamp_intact(objects[i], 48 + i, test_stamp(index, i)),
+        TEST_EXPECT_MSG(test_stamp_intact(objects[i], 48 + i % 20, test_stamp(index, i)),
                         "an object of thread %u has changed", index);
     }
 }
 
+/* CELL shared: alloc x alloc */
 START_TEST(more_threads_than_lanes_never_share_a_window)
 {
-    const test_role roles[] = {{allocate_together, 48}, {NULL, 0}};
+    const test_role roles[] = {{allocate_together, TOGETHER}, {NULL, 0}};
     unsigned round, rounds = test_rounds(8);
 
     begin((uint32_t)_i);
-    ck_assert_int_eq(pthread_barrier_init(&race.all_here, NULL, 48), 0);
-    for (round = 0; round < rounds; round++)
+    ck_assert_int_eq(pthread_barrier_init(&race.all_here, NULL, TOGETHER), 0);
+    for (round = 0; round < rounds; round++) {
         test_team(roles, NULL);
+        ck_assert_int_eq(harena_shared_reset_now(race.shared), 0); /* all lanes are free again */
+    }
     pthread_barrier_destroy(&race.all_here);
     end();
+    RACE_RAN(TOGETHER, rounds);
 }
 END_TEST
 
@@ -140,14 +272,15 @@ END_TEST
 
 static void *allocate_detached(void *arg)
 {
-    allocate_one(NULL, (unsigned)(uintptr_t)arg);
+    (void)arg;
+    keep(harena_shared_alloc(race.shared, SIZE));
     atomic_fetch_add(&race.ended, 1);
     return NULL;
 }
 
 START_TEST(detached_threads_leave_nothing_behind)
 {
-    unsigned i, count = test_rounds(400);
+    unsigned i, count = 400;
     pthread_attr_t detached;
     pthread_t id;
 
@@ -155,15 +288,16 @@ START_TEST(detached_threads_leave_nothing_behind)
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     for (i = 0; i < count; i++) {
-        ck_assert_int_eq(pthread_create(&id, &detached, allocate_detached, (void *)(uintptr_t)i),
-                         0);
+        ck_assert_int_eq(pthread_create(&id, &detached, allocate_detached, NULL), 0);
         TEST_AWAIT(atomic_load(&race.ended) + 8 > i); /* a few at a time */
     }
     TEST_AWAIT(atomic_load(&race.ended) == count);
     pthread_attr_destroy(&detached);
     ck_assert_uint_eq(test_count(&race.allocated), count);
-    ck_assert_uint_le(harena_shared_cap(race.shared), (count / 1000 + 1) * 4 * HARENA_CHUNK_SIZE);
+    verify_objects(SIZE);
+    ck_assert_uint_le(harena_shared_cap(race.shared), 4 * HARENA_CHUNK_SIZE);
     end();
+    RACE_RAN(8, count);
 }
 END_TEST
 
@@ -174,170 +308,78 @@ END_TEST
  * which comes a round after the last section. */
 #define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - (TEST_TSAN ? 2 : 0))
 
+#define CHURNS 4  /* threads that let others live and end, so that some begin while others end */
+#define LIVES  50 /* of each */
+#define ALIVE  16 /* objects of a thread before it ends, and again in its last round */
+
 static _Thread_local unsigned destructor_rounds;
 
-/* Runs in every round of destructors that there is: before Harena's own, and after it. */
+/* In every round of destructors that there is: before Harena's own, and after it. */
 static void allocate_in_destructor(void *value)
 {
+    unsigned objects = ++destructor_rounds < ROUNDS ? 1 : ALIVE;
     harena_view *view;
+    harena *lane;
 
-    allocate_one(NULL, 7);
+    while (objects-- > 0)
+        keep(harena_shared_alloc(race.shared, SIZE));
     view = harena_shared_enter(race.shared);
-    TEST_EXPECT(harena_alloc(harena_view_lane(view), 64) != NULL);
+    lane = harena_view_lane(view);
+    keep(harena_alloc(lane, SIZE));
+    if (destructor_rounds == PTHREAD_DESTRUCTOR_ITERATIONS)
+        TEST_EXPECT_MSG(lane->cursor == lane->limit,
+                        "a thread that has given its identity back has a window");
     harena_shared_leave(race.shared, view);
-    if (++destructor_rounds < ROUNDS)
+    if (destructor_rounds < ROUNDS)
         pthread_setspecific(race.key, value);
     else
-        atomic_fetch_add(&race.ended, 1);
+        atomic_fetch_add_explicit(&race.ended, 1, memory_order_relaxed);
 }
 
-static void key_first(void *ctx, unsigned index)
+/* Half of the threads have the key before they have an identity. */
+static void *allocate_and_end(void *number)
 {
-    pthread_setspecific(race.key, ctx);
-    allocate_one(NULL, index);
+    bool before = (uintptr_t)number % 2 == 0;
+
+    if (before)
+        pthread_setspecific(race.key, &race);
+    for (unsigned i = 0; i < ALIVE; i++)
+        keep(harena_shared_alloc(race.shared, SIZE));
+    if (!before)
+        pthread_setspecific(race.key, &race);
+    return NULL;
 }
 
-static void use_first(void *ctx, unsigned index)
+static void churn(void *ctx, unsigned index)
 {
-    allocate_one(NULL, index);
-    pthread_setspecific(race.key, ctx);
+    pthread_t id;
+
+    (void)ctx;
+    (void)index;
+    for (uintptr_t i = 0; i < LIVES && !test_failed(); i++)
+        if (TEST_EXPECT(pthread_create(&id, NULL, allocate_and_end, (void *)i) == 0))
+            TEST_EXPECT(pthread_join(id, NULL) == 0);
 }
 
-/* glibc runs the destructors of one round in the order of their keys, and the library's key is the
- * older one: in the last round ours comes after the identity was given back. */
+/* glibc runs the destructors of one round in the order of their keys, and the library's key is the older one: in the
+ * last round ours comes after the identity was given back, and another thread may have it. */
 START_TEST(destructors_may_allocate_at_any_time)
 {
-    unsigned i, count = 400;
-    test_thread thread;
+    const test_role roles[] = {{churn, CHURNS}, {NULL, 0}};
+    const unsigned lives = CHURNS * LIVES, each = 2 * ALIVE + 2 * ROUNDS - 1;
 
     begin(0);
     ck_assert_int_eq(pthread_key_create(&race.key, allocate_in_destructor), 0);
-    for (i = 0; i < count; i++) {
-        test_spawn(&thread, i % 2 == 0 ? key_first : use_first, &race, i);
-        test_join(&thread);
-    }
-    ck_assert_uint_eq(test_count(&race.ended), count);
-    ck_assert_uint_eq(test_count(&race.allocated), count * (ROUNDS + 1));
-    /* up to 9 objects of 64 bytes of each thread, less than 4 chunks: no identity, no lane is lost */
-    ck_assert_uint_le(harena_shared_cap(race.shared), 6 * HARENA_CHUNK_SIZE);
+    test_team(roles, NULL);
+    ck_assert_uint_eq(test_count(&race.ended), lives);
+    ck_assert_uint_eq(test_count(&race.allocated), lives * each);
+    verify_objects(SIZE);
+    /* what is left of the leases of a lane is less than is used of them: no identity, no lane is lost */
+    ck_assert_uint_le(harena_shared_cap(race.shared),
+                      2 * (size_t)lives * each * SIZE + HARENA_CHUNK_SIZE);
     pthread_key_delete(race.key);
     end();
-}
-END_TEST
-
-/* ---- arenas that move ---- */
-
-#define STAGES  4
-#define MOVING  8 /* parcels under way between two stages, at most */
-#define CONTENT 32
-
-/* What moves: the arena, and what stage 1 has put into it. */
-typedef struct parcel {
-    harena *arena;
-    unsigned number, count;
-    size_t sizes[CONTENT];
-    void *objects[CONTENT];
-} parcel;
-
-static struct {
-    _Atomic(parcel *) to[STAGES][MOVING];
-    unsigned rounds;
-} line;
-
-/* NULL: another thread has failed. */
-static parcel *take_parcel(unsigned stage, unsigned slot)
-{
-    parcel *taken = NULL;
-
-    TEST_AWAIT((taken = atomic_exchange_explicit(&line.to[stage][slot], NULL,
-                                                 memory_order_acquire)) != NULL);
-    return taken;
-}
-
-static bool lay_down(parcel *moving, unsigned stage, unsigned slot)
-{
-    parcel *none = NULL;
-
-    return atomic_compare_exchange_strong_explicit(&line.to[stage][slot], &none, moving,
-                                                   memory_order_release, memory_order_relaxed);
-}
-
-static void fill_parcel(parcel *moving, test_rng *rng)
-{
-    unsigned i, count = (unsigned)test_between(rng, 1, CONTENT);
-
-    for (i = 0; i < count; i++) {
-        moving->sizes[i] = (size_t)test_between(rng, 1, test_once_in(rng, 8) ? 70000 : 900);
-        moving->objects[i] = harena_alloc(moving->arena, moving->sizes[i]);
-        if (!TEST_EXPECT(moving->objects[i] != NULL))
-            return;
-        test_stamp_fill(moving->objects[i], moving->sizes[i], test_stamp(moving->number, i));
-        moving->count = i + 1;
-    }
-}
-
-static void verify_parcel(const parcel *moving)
-{
-    unsigned i;
-
-    for (i = 0; i < moving->count; i++) {
-        TEST_EXPECT_MSG(
-            test_stamp_intact(moving->objects[i], moving->sizes[i], test_stamp(moving->number, i)),
-            "an object changed while its arena moved");
-        TEST_EXPECT(harena_contains(moving->arena, moving->objects[i]));
-    }
-}
-
-/* Stage 0 creates, 1 fills, 2 reads and resets half of them, 3 reads and releases. */
-static void work_in_line(void *ctx, unsigned stage)
-{
-    harena_options options = HARENA_OPTIONS_INIT;
-    test_rng rng = test_rng_for(stage);
-    unsigned round, slot;
-    parcel *moving;
-
-    (void)ctx;
-    options.provider = race.provider;
-    for (round = 0; round < line.rounds; round++) {
-        slot = round % MOVING;
-        moving = stage == 0 ? calloc(1, sizeof(*moving)) : take_parcel(stage, slot);
-        if (moving == NULL)
-            break;
-        if (stage == 0) {
-            moving->number = round;
-            moving->arena = harena_create(&options);
-            TEST_EXPECT(moving->arena != NULL);
-        } else if (stage == 1) {
-            fill_parcel(moving, &rng);
-        } else {
-            verify_parcel(moving);
-        }
-        if (stage == 2 && round % 2 == 0) {
-            harena_reset(moving->arena);
-            TEST_EXPECT(harena_len(moving->arena) == 0);
-            moving->count = 0;
-            fill_parcel(moving, &rng);
-        }
-        if (stage < STAGES - 1) {
-            TEST_AWAIT(lay_down(moving, stage + 1, slot));
-        } else {
-            harena_release(moving->arena);
-            free(moving);
-        }
-        if (test_failed())
-            break;
-    }
-}
-
-START_TEST(arena_moves_between_threads)
-{
-    const test_role roles[] = {{work_in_line, STAGES}, {NULL, 0}};
-
-    begin(0);
-    memset(&line, 0, sizeof(line));
-    line.rounds = test_rounds(1200);
-    test_team(roles, NULL);
-    end();
+    RACE_RAN(CHURNS, LIVES);
 }
 END_TEST
 
@@ -365,6 +407,7 @@ static void alternate(void *ctx, unsigned index)
     }
 }
 
+/* CELL shared: alloc x alloc */
 START_TEST(threads_alternate_between_two_arenas)
 {
     const test_role roles[] = {{alternate, 8}, {NULL, 0}};
@@ -378,6 +421,7 @@ START_TEST(threads_alternate_between_two_arenas)
     test_team(roles, NULL);
     harena_shared_release(second);
     end();
+    RACE_RAN(8, test_rounds(4000));
 }
 END_TEST
 
@@ -388,13 +432,13 @@ int main(void)
 
     tcase_add_test(tests, destructors_may_allocate_at_any_time);
     tests = test_case(suite, "come and go");
-    tcase_add_loop_test(tests, short_lived_threads_share_one_chunk, 0, 3);
+    tcase_add_loop_test(tests, a_thousand_threads_in_turn_use_one_thread_s_memory, 0, 3);
     tcase_add_test(tests, identity_and_lane_of_an_ended_thread_serve_the_next);
     tcase_add_test(tests, detached_threads_leave_nothing_behind);
     tests = test_case(suite, "many");
+    tcase_add_test(tests, a_thousand_live_threads_hold_their_smallest_leases);
+    tcase_add_loop_test(tests, a_thousand_live_threads_beyond_the_lanes_hold_their_objects, 0, 2);
     tcase_add_loop_test(tests, more_threads_than_lanes_never_share_a_window, 0, 3);
-    tests = test_case(suite, "move");
-    tcase_add_test(tests, arena_moves_between_threads);
     tests = test_case(suite, "two arenas");
     tcase_add_loop_test(tests, threads_alternate_between_two_arenas, 0, 2);
     return test_main(suite);

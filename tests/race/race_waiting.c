@@ -29,6 +29,7 @@ START_TEST(barrier_in_a_section_is_refused)
     ck_assert_int_eq(harena_provider_destroy(race.provider), -EBUSY);
     harena_shared_release(shared);
     end();
+    RACE_RAN(1, 1);
 }
 END_TEST
 
@@ -63,6 +64,7 @@ START_TEST(barrier_in_a_cleanup_is_refused)
     TEST_NO_FAILURE();
     harena_shared_release(shared);
     end();
+    RACE_RAN(1, 1);
 }
 END_TEST
 
@@ -100,6 +102,7 @@ START_TEST(cleanup_may_reset_and_release_other_arenas)
     harena_shared_release(shared);
     harena_shared_release(second_shared);
     end();
+    RACE_RAN(1, 10);
 }
 END_TEST
 
@@ -156,6 +159,7 @@ START_TEST(barrier_waits_for_all_flavours_of_a_provider)
     test_provider_finish(race.provider);
     test_flavor_unregister(second_flavor);
     test_flavor_unregister(race.flavor);
+    RACE_RAN(3, 1);
 }
 END_TEST
 
@@ -233,6 +237,7 @@ START_TEST(stalled_reader_costs_no_more_than_deferred_limit)
     ck_assert_int_eq(harena_shared_reset(race.shared), 0);
     harena_shared_release(race.shared);
     end();
+    RACE_RAN(2, 1);
 }
 END_TEST
 
@@ -250,6 +255,7 @@ START_TEST(memory_is_back_without_a_barrier)
     test_flavor_online(race.flavor);
     harena_shared_release(race.shared);
     end();
+    RACE_RAN(1, 1);
 }
 END_TEST
 

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The synchronisation table of the shared arena, cell by cell: two operations at once, nothing else but threads that
+ * fill and read what the operations are about. */
+#include "config.h" /* first: GNU interfaces */
+
+#include "crowd.h"
+#include "meet.h"
+
+/* Operations of one thread in one round. */
+enum {
+    FILLS = MEET_BURST(450),
+    QUESTIONS = MEET_BURST(4500),
+    RESETS = MEET_BURST(1500),
+    CLOSES = MEET_BURST(700),
+    RELEASES = MEET_BURST(700)
+};
+
+/* Handles that are closed and stay until the end of the round. */
+#define CLOSED (MEET_THREADS * CLOSES)
+
+static crowd team;
+static crowd_worker workers[MEET_THREADS];
+static size_t highest[MEET_THREADS]; /* peak of the present arena that the thread was told */
+static harena_shared *closed[CLOSED];
+static atomic_uint closed_count;
+
+/* The arena of this moment. Where arenas are released, every other operation stands in a section that it entered
+ * before it found the arena. */
+static harena_shared *found(void)
+{
+    if (team.published)
+        harena_provider_read_lock(team.provider);
+    return atomic_load_explicit(&team.shared, memory_order_acquire);
+}
+
+static void left(void)
+{
+    if (team.published)
+        harena_provider_read_unlock(team.provider);
+}
+
+/* ---- operations ---- */
+
+/* Allocates, registers cleanups, reads what others have allocated, verifies all. */
+static void fill(unsigned thread, unsigned round)
+{
+    test_rng *rng = &workers[thread].rng;
+    harena_shared *shared;
+
+    (void)round;
+    for (unsigned i = 0; i < FILLS && !test_failed(); i++) {
+        shared = found();
+        MEET(thread, shared, crowd_section(&workers[thread], shared, test_once_in(rng, 8)));
+        left();
+        meet_pause(rng);
+    }
+}
+
+/* Without a section, unless arenas are released. */
+static void ask(unsigned thread, unsigned round)
+{
+    harena_stats stats = {sizeof(stats), 0, 0, 0, 0, 0, 0, 0};
+    harena_shared *shared;
+    size_t len, cap, peak;
+    bool failed;
+
+    (void)round;
+    for (unsigned i = 0; i < QUESTIONS && !test_failed(); i++) {
+        shared = found();
+        MEET(thread, shared, peak = harena_shared_peak(shared), len = harena_shared_len(shared),
+             cap = harena_shared_cap(shared), failed = harena_shared_failed(shared),
+             harena_shared_stats_get(shared, &stats));
+        TEST_EXPECT_MSG(stats.peak >= peak, "the peak fell from %zu to %llu", peak,
+                        (unsigned long long)stats.peak);
+        highest[thread] = peak > highest[thread] ? peak : highest[thread];
+        TEST_EXPECT(!failed && stats.failures == 0);
+        TEST_EXPECT_MSG(len < 64 * TEST_MIB && cap < 64 * TEST_MIB && peak < 64 * TEST_MIB,
+                        "figures of no generation: len %zu, cap %zu, peak %zu", len, cap, peak);
+        left();
+        meet_pause(&workers[thread].rng);
+    }
+}
+
+/* Something for several threads to reset: whoever comes first makes a generation. */
+static void begin_generation(unsigned thread, harena_shared *shared)
+{
+    harena_view *view = harena_shared_enter(shared);
+    void *at = harena_view_alloc(view, 64);
+
+    if (at != NULL) {
+        test_stamp_fill(at, 64, test_stamp(thread, ++workers[thread].serial));
+        TEST_EXPECT(test_stamp_intact(at, 64, test_stamp(thread, workers[thread].serial)));
+    } else {
+        TEST_EXPECT(team.closes && errno == ESHUTDOWN);
+    }
+    harena_shared_leave(shared, view);
+}
+
+static void reset(unsigned thread, unsigned round)
+{
+    harena_shared *shared;
+    int result;
+
+    (void)round;
+    for (unsigned i = 0; i < RESETS && !test_failed(); i++) {
+        shared = found();
+        if (i % 2 == 0)
+            begin_generation(thread, shared);
+        MEET(thread, shared, result = harena_shared_reset(shared));
+        TEST_EXPECT_MSG(result == 0 || (result == -ESHUTDOWN && team.closes), "reset gives %d",
+                        result);
+        left();
+        meet_pause(&workers[thread].rng);
+    }
+}
+
+/* A new arena in the place of `old`, unless another thread has put one there. True: this thread did. */
+static bool replace(harena_shared *old)
+{
+    harena_shared *fresh = crowd_create(&team, 0);
+
+    if (atomic_compare_exchange_strong_explicit(&team.shared, &old, fresh, memory_order_acq_rel,
+                                                memory_order_relaxed))
+        return true;
+    harena_shared_release_now(fresh); /* which nobody has seen */
+    return false;
+}
+
+/* What was found is closed from now on, whoever else closes it, too. */
+static void shut(unsigned thread, unsigned round)
+{
+    crowd_worker *w = &workers[thread];
+    harena_shared *shared;
+    harena_view *view;
+
+    (void)round;
+    for (unsigned i = 0; i < CLOSES; i++) {
+        shared = found();
+        MEET(thread, shared, harena_shared_close(shared));
+        view = harena_shared_enter(shared);
+        TEST_EXPECT_MSG(crowd_is_closed(w, view), "an arena is open after its close");
+        harena_shared_leave(shared, view);
+        TEST_EXPECT(harena_shared_reset(shared) == -ESHUTDOWN);
+        if (!team.published && replace(shared))
+            closed[CROWD_COUNT(&closed_count)] = shared;
+        left();
+        meet_pause(&w->rng);
+    }
+}
+
+/* Puts a new arena in the place of the present one, and releases that. */
+static void release(unsigned thread, unsigned round)
+{
+    harena_shared *old;
+
+    (void)round;
+    for (unsigned i = 0; i < RELEASES; i++) {
+        old = atomic_exchange_explicit(&team.shared, crowd_create(&team, 0), memory_order_acq_rel);
+        MEET(thread, old, harena_shared_release(old));
+        meet_pause(&workers[thread].rng);
+    }
+}
+
+enum { FILL, ASK, RESET, CLOSE, RELEASE };
+static const meet_operation operations[] = {
+    [FILL] = {"fill", fill},   [ASK] = {"stats", ask},           [RESET] = {"reset", reset},
+    [CLOSE] = {"close", shut}, [RELEASE] = {"release", release},
+};
+
+/* ---- between two rounds: nobody else is there ---- */
+
+static void renew(unsigned round)
+{
+    harena_shared *shared = atomic_load(&team.shared);
+    harena_stats stats = {sizeof(stats), 0, 0, 0, 0, 0, 0, 0};
+
+    while (atomic_load(&closed_count) > 0) {
+        harena_shared *old = closed[atomic_fetch_sub(&closed_count, 1) - 1];
+
+        harena_shared_stats_get(old, &stats);
+        TEST_EXPECT(stats.len == 0 && stats.cap == 0 && stats.chunks == 0);
+        TEST_EXPECT(harena_shared_reset(old) == -ESHUTDOWN);
+        harena_shared_release(old);
+    }
+    harena_shared_stats_get(shared, &stats);
+    TEST_EXPECT(stats.len <= stats.cap && stats.cap % HARENA_CHUNK_SIZE == 0);
+    for (unsigned i = 0; i < MEET_THREADS; i++) {
+        TEST_EXPECT_MSG(stats.peak >= highest[i] || team.closes, "the peak fell from %zu to %llu",
+                        highest[i], (unsigned long long)stats.peak);
+        highest[i] = 0;
+    }
+    harena_shared_release(shared);
+    TEST_EXPECT(harena_provider_barrier(team.provider) == 0);
+    TEST_EXPECT_MSG(test_stats(team.provider).in_use == 0 &&
+                        test_stats(team.provider).deferred == 0,
+                    "memory is missing after %u rounds", round);
+    atomic_store(&team.shared, crowd_create(&team, 0));
+}
+
+/* ---- the cells ---- */
+
+typedef struct cell {
+    unsigned a, b;
+} cell;
+
+static const cell cells[] = {
+    {FILL, FILL},     /* CELL shared: alloc, read, on_release x alloc, read, on_release */
+    {FILL, ASK},      /* CELL shared: alloc, read, on_release x stats */
+    {FILL, RESET},    /* CELL shared: alloc, read, on_release x reset */
+    {FILL, CLOSE},    /* CELL shared: alloc, read, on_release x close */
+    {FILL, RELEASE},  /* CELL shared: alloc, read, on_release x release */
+    {ASK, ASK},       /* CELL shared: stats x stats */
+    {ASK, RESET},     /* CELL shared: stats x reset */
+    {ASK, CLOSE},     /* CELL shared: stats x close */
+    {ASK, RELEASE},   /* CELL shared: stats x release */
+    {RESET, RESET},   /* CELL shared: reset x reset */
+    {RESET, CLOSE},   /* CELL shared: reset x close */
+    {RESET, RELEASE}, /* CELL shared: reset x release */
+    {CLOSE, CLOSE},   /* CELL shared: close x close */
+    {CLOSE, RELEASE}, /* CELL shared: close x release */
+};
+#define CELLS ((int)(sizeof(cells) / sizeof(cells[0])))
+
+/* More threads than lanes, or enough. */
+static const int configs[] = {1, 2};
+#define CONFIGS 2
+
+START_TEST(two_operations_at_once)
+{
+    const cell *at = &cells[_i / CONFIGS];
+    char more[128];
+
+    crowd_init(&team, &crowd_configs[configs[_i % CONFIGS]], 0, 0);
+    team.objects = 3;
+    team.published = at->b == RELEASE;
+    team.closes = at->b == CLOSE || at->b == RELEASE || at->a == CLOSE;
+    for (unsigned i = 0; i < MEET_THREADS; i++)
+        workers[i] = (crowd_worker){.crowd = &team, .index = i, .rng = test_rng_for(i)};
+    meet_run(team.flavor, &operations[at->a], &operations[at->b], &operations[FILL],
+             2 * test_scale(), renew, more);
+    harena_shared_release(atomic_load(&team.shared));
+    crowd_finish(&team);
+    RACE_RAN_MORE(MEET_THREADS, meet.done, more);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("race_shared_cells");
+    TCase *tests = test_case(suite, "cells");
+
+    tcase_add_loop_test(tests, two_operations_at_once, 0, CELLS * CONFIGS);
+    return test_main(suite);
+}
