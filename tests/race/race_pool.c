@@ -113,6 +113,13 @@ static void give(const loan *l)
     harena_pool_give(race.pool, arena_of(l));
 }
 
+static void expect_few_idle(void)
+{
+    size_t idle = harena_pool_idle(race.pool);
+
+    TEST_EXPECT_MSG(idle <= race.max_idle, "%zu arenas are idle", idle);
+}
+
 /* Acquires and gives, at times several at once; now and then resets, releases, retires. */
 static void borrow_and_give(void *ctx, unsigned index)
 {
@@ -138,6 +145,7 @@ static void borrow_and_give(void *ctx, unsigned index)
             harena_pool_give(race.pool, arenas[0]);
         else
             harena_pool_give_many(race.pool, arenas, count);
+        expect_few_idle();
     }
     atomic_fetch_sub(&race.working, 1);
 }
@@ -173,12 +181,10 @@ static void drop_idle(void)
 static void watch(void *ctx, unsigned index)
 {
     test_rng rng = test_rng_for(index);
-    size_t idle;
 
     (void)ctx;
     while (atomic_load(&race.working) > 0 && !test_failed()) {
-        idle = harena_pool_idle(race.pool);
-        TEST_EXPECT_MSG(idle <= race.max_idle, "%zu arenas are idle", idle);
+        expect_few_idle();
         if (test_once_in(&rng, 64))
             drop_idle();
         sched_yield();
