@@ -16,7 +16,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK ((size_t)2 << 20) /* what resident memory may be above the limit */
+/* What resident memory may be above the limit. Huge pages bring more than was asked for, until the rest of their blocks
+ * is: some 1 MiB in a short storm, 5 MiB in one of a minute. */
+#define SLACK ((size_t)8 << 20)
 
 enum {
     LARGE = 1000000, /* bytes of an upload that needs some 45 MiB to be answered */
@@ -97,11 +99,11 @@ static void expect_within_limit(struct scene *scene)
     if (peak <= 0 || peak > (double)limit)
         client_fail(scene->total, "more was committed than the limit");
     watch_memory(scene);
-    if (scene->highest.region > limit + BLOCK)
-        client_fail(scene->total, "resident memory of arenas rose above the limit and a block");
+    if (scene->highest.region > limit + SLACK)
+        client_fail(scene->total, "resident memory of arenas rose too far above the limit");
     if (scene->options->resident &&
-        resident_highest(scene->options->pid) > scene->highest.outside + limit + BLOCK)
-        client_fail(scene->total, "resident memory rose above the limit and a block");
+        resident_highest(scene->options->pid) > scene->highest.outside + limit + SLACK)
+        client_fail(scene->total, "resident memory rose too far above the limit");
 }
 
 /* ---- 1. calm ---- */
