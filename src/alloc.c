@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The allocation family, over whatever stands behind a window. Layer 5. */
+#include "sanitizer.h"
 #include "window.h"
 
 #include <errno.h>
@@ -81,9 +82,11 @@ void *harena_alloc_array_aligned(harena *a, size_t count, size_t size, size_t al
 static bool resize_last(harena *a, char *old, size_t old_size, size_t new_size)
 {
     char *end = old + hri_round_up(old_size, HRI_ALIGNMENT), *before = a->cursor;
+    size_t most = hri_round_up(hri_max(old_size, new_size), HRI_ALIGNMENT);
 
     if (old_size == 0 || end != before || new_size > (size_t)(a->end - old))
         return false;
+    hri_show(old, most);
     hri_window_set_cursor(a, old + hri_round_up(new_size, HRI_ALIGNMENT));
     if (a->cursor < before)
         a->ops->moved_back(a, before, true);
@@ -92,6 +95,7 @@ static bool resize_last(harena *a, char *old, size_t old_size, size_t new_size)
     if (new_size > old_size && a->ops->zeroes(a))
         memset(old + old_size, 0,
                (size_t)(end - (old + old_size))); /* what lies behind is zero already */
+    hri_show_object(old, new_size, most);
     return true;
 }
 
@@ -105,8 +109,12 @@ void *harena_realloc(harena *a, void *old, size_t old_size, size_t new_size)
         return harena_alloc(a, new_size);
     if (new_size > PTRDIFF_MAX)
         return refuse(a, ENOMEM);
-    if (resize_last(a, old, old_size, new_size) || new_size <= old_size)
+    if (resize_last(a, old, old_size, new_size))
         return old;
+    if (new_size <= old_size) {
+        hri_show_object(old, new_size, old_size);
+        return old;
+    }
     if (a->ops->grow(a, old, old_size, new_size))
         return old;
     at = harena_alloc(a, new_size);

@@ -2,6 +2,7 @@
 /* How a single-owner arena is made, emptied, released, asked. Layer 5. */
 #include "arena.h"
 
+#include "sanitizer.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -31,7 +32,7 @@ static void init(struct hri_arena *a, const harena_options *o)
     memset(a, 0, offsetof(struct hri_arena, idle));
     a->window.ops = &hri_arena_ops;
     a->alignment = hri_max(o->alignment, HRI_ALIGNMENT);
-    a->hidden = a->alignment > HRI_ALIGNMENT;
+    a->hidden = a->alignment > HRI_ALIGNMENT || hri_sanitizer_is_on();
     a->zero = o->zero;
     a->limit = o->limit != 0 ? o->limit : UINT64_MAX;
     a->window.cursor = a->opened = a->medium_opened = a->medium.cursor = HRI_NOWHERE;
@@ -109,6 +110,7 @@ harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *op
         errno = EINVAL;
         return NULL;
     }
+    hri_show(memory, bytes); /* an arena may have been here that was never released */
     a = (struct hri_arena *)(void *)((char *)memory + skipped);
     init(a, o);
     a->fixed = true;
@@ -141,6 +143,7 @@ static void release(struct hri_arena *a)
     HRI_TRACE("release arena=%s len=%zu held=%zu", a->name, hri_arena_len(a), (size_t)a->held);
     a->retain = 0;
     hri_arena_empty(a, 0);
+    hri_show(a->own_memory, (size_t)(a->own_end - a->own_memory));
     if (a->fixed)
         return;
     hri_name_ended(a->sums);

@@ -10,6 +10,7 @@
  * Dirt: a chunk knows how many of its first bytes may not be zero. A window carries that on as `dirty`; whoever moves a
  * cursor back raises it. So zeroed memory is cleared only where it has been used. */
 #include "arena.h"
+#include "sanitizer.h"
 
 #include <errno.h>
 #include <string.h>
@@ -20,7 +21,7 @@
 static void clear(char *at, size_t size, const char *dirty)
 {
     if (dirty > at)
-        memset(at, 0, hri_min(size, (size_t)(dirty - at)));
+        hri_clear_hidden(at, hri_min(size, (size_t)(dirty - at)));
 }
 
 /* Remembers in the chunk how far it has been used. */
@@ -43,12 +44,20 @@ static void close_window(struct hri_arena *a)
     hri_store_relaxed(&a->opened, a->window.cursor);
 }
 
-static void open_window(struct hri_arena *a, char *from, char *end, char *dirty, uint32_t extent)
+/* No object lies there yet, or any more. Up to where they may not be zero. */
+static char *open_bytes(const struct hri_arena *a, char *from, char *end, char *dirty)
 {
     if (a->zero) {
         clear(from, (size_t)(end - from), dirty);
         dirty = from;
     }
+    hri_hide(from, (size_t)(end - from));
+    return dirty;
+}
+
+static void open_window(struct hri_arena *a, char *from, char *end, char *dirty, uint32_t extent)
+{
+    dirty = open_bytes(a, from, end, dirty);
     a->extent = extent;
     a->dirty = dirty;
     a->window.end = end;
@@ -91,10 +100,7 @@ static void open_medium(struct hri_arena *a, char *from, char *end, char *dirty,
 {
     struct hri_medium *m = &a->medium;
 
-    if (a->zero) {
-        clear(from, (size_t)(end - from), dirty);
-        dirty = from;
-    }
+    dirty = open_bytes(a, from, end, dirty);
     m->end = end;
     m->dirty = dirty;
     m->extent = extent;
@@ -376,6 +382,7 @@ void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed
     }
     if (zeroed || a->zero)
         clear(at, size, dirty);
+    hri_show_object(at, size, size);
     return at;
 }
 
@@ -390,6 +397,7 @@ bool hri_arena_grow(harena *window, char *old, size_t old_size, size_t new_size)
     if (new_size > (size_t)(m->end - old) && !extend_medium(a, new_size - rounded, HRI_ALIGNMENT))
         return false;
     hri_store_relaxed(&m->cursor, old + hri_round_up(new_size, HRI_ALIGNMENT));
+    hri_show_object(old, new_size, new_size);
     if (a->zero) /* what lies behind is zero already */
         memset(old + old_size, 0, hri_min(more, rounded - old_size));
     return true;

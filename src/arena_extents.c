@@ -2,6 +2,7 @@
 /* The chunks and runs that a single-owner arena holds: taken, kept, made longer and shorter, given back. Layer 5. */
 #include "arena.h"
 #include "probe.h"
+#include "sanitizer.h"
 
 #include <errno.h>
 
@@ -45,6 +46,7 @@ uint32_t hri_arena_pop_extent(struct hri_arena *a, uint32_t *list)
 
 void hri_arena_add_spare(struct hri_arena *a, uint32_t chunk)
 {
+    hri_hide(hri_chunk_address(a->provider, chunk), length_of(a, chunk) * HRI_CHUNK);
     hri_arena_push_extent(a, length_of(a, chunk) == 1 ? &a->spare_chunks : &a->spare_runs, chunk);
 }
 

@@ -5,6 +5,7 @@
  * generation's record, old or new: all counters are written with relaxed atomics for that reason. */
 #include "generation.h"
 
+#include "sanitizer.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -65,7 +66,7 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     g->view.lane_mask = (uint32_t)((o->lanes - 1) * sizeof(struct harena_lane));
     hri_store_relaxed(&g->view.lanes, o->lanes);
     g->state = HRI_LIVE;
-    g->slow = o->no_lanes ? 2 : o->alignment > HRI_ALIGNMENT;
+    g->slow = o->no_lanes ? 2 : o->alignment > HRI_ALIGNMENT || hri_sanitizer_is_on();
     g->provider = o->provider;
     g->name = o->name;
     g->sums = o->sums;

@@ -11,6 +11,7 @@
  * of its own, if it can be had the same one: it is in that core's cache. */
 #include "generation.h"
 #include "probe.h"
+#include "sanitizer.h"
 #include "thread.h"
 
 #include <errno.h>
@@ -178,28 +179,35 @@ static bool wants_window(const struct harena_lane *lane, size_t lease, size_t si
            (lease >= HRI_CHUNK ? size <= HRI_CHUNK_MOST : need <= lease / 2);
 }
 
-static void *lane_alloc(harena *window, size_t size, size_t alignment, bool zeroed)
+static char *serve(struct hri_generation *g, struct harena_lane *lane, size_t size,
+                   size_t alignment, bool zeroed)
 {
-    struct harena_lane *lane = lane_of(window);
-    struct hri_generation *g = lane->generation;
     size_t need, lease;
     char *at;
 
     alignment = hri_max(alignment, g->alignment);
     need = size + alignment - HRI_ALIGNMENT;
-    at = hri_window_take(window, size, alignment);
+    at = hri_window_take(&lane->window, size, alignment);
     if (at == NULL) {
         lease = next_lease(g, lane);
-        if (!wants_window(lane, lease, size, need)) {
-            at = alloc_beside(g, lane, size, need, alignment, zeroed);
-            return at != NULL ? at : hri_generation_fail(g, errno);
-        }
+        if (!wants_window(lane, lease, size, need))
+            return alloc_beside(g, lane, size, need, alignment, zeroed);
         at = refill(g, lane, lease, size, need, alignment);
-        if (at == NULL)
-            return hri_generation_fail(g, errno);
     }
-    if (zeroed && !g->zero) /* a lane does not know what of its window is zero */
-        memset(at, 0, size);
+    if (at != NULL && zeroed && !g->zero) /* a lane does not know what of its window is zero */
+        hri_clear_hidden(at, size);
+    return at;
+}
+
+static void *lane_alloc(harena *window, size_t size, size_t alignment, bool zeroed)
+{
+    struct harena_lane *lane = lane_of(window);
+    struct hri_generation *g = lane->generation;
+    char *at = serve(g, lane, size, alignment, zeroed);
+
+    if (at == NULL)
+        return hri_generation_fail(g, errno);
+    hri_show_object(at, size, size);
     return at;
 }
 

@@ -19,9 +19,9 @@
  * 6. Progress: a failed CAS or a lost offset means that another thread's claim succeeded. A thread that dies between
  *    taking a chunk and publishing it loses that chunk's memory; it blocks nobody. */
 #include "generation.h"
+#include "sanitizer.h"
 
 #include <errno.h>
-#include <string.h>
 
 static inline uint32_t chunk_of(uint64_t bump)
 {
@@ -192,7 +192,7 @@ void hri_lease_clear(const struct hri_generation *g, char *at, size_t size)
         hri_chunk_address(g->provider, chunk) + hri_provider_extent(g->provider, chunk)->dirty;
 
     if (dirty > at)
-        memset(at, 0, hri_min(size, (size_t)(dirty - at)));
+        hri_clear_hidden(at, hri_min(size, (size_t)(dirty - at)));
 }
 
 void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t alignment,
@@ -211,9 +211,12 @@ void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t 
         at = hri_align_pointer(at, alignment);
         if (zeroed || g->zero)
             hri_lease_clear(g, at, size);
-        return at;
+    } else {
+        at = need < HRI_MEDIUM_LEAST ? hri_rest_take(g, size, alignment, zeroed)
+                                     : hri_rest_alloc(g, size, alignment, zeroed);
     }
-    at = need < HRI_MEDIUM_LEAST ? hri_rest_take(g, size, alignment, zeroed)
-                                 : hri_rest_alloc(g, size, alignment, zeroed);
-    return at != NULL ? at : hri_generation_fail(g, errno);
+    if (at == NULL)
+        return hri_generation_fail(g, errno);
+    hri_show_object(at, size, size);
+    return at;
 }

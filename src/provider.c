@@ -8,6 +8,7 @@
 #include "os.h"
 #include "probe.h"
 #include "retention.h"
+#include "sanitizer.h"
 #include "thread.h"
 #include "trace.h"
 
@@ -225,6 +226,7 @@ static inline uint32_t get(harena_provider *p, uint32_t length, const char *name
     count(&shard->gets, length, is_alone(me));
     if (HRI_UNLIKELY(length != 1 || !p->source.zeroed))
         hri_provider_extent(p, chunk)->dirty = dirty_of_run(p, chunk, length);
+    hri_hide(hri_chunk_address(p, chunk), length * HRI_CHUNK);
     return chunk;
 }
 
@@ -256,6 +258,7 @@ static bool get_these(harena_provider *p, uint32_t chunk, uint32_t length, uint3
         return false;
     }
     count(&shard->gets, length, is_alone(me));
+    hri_hide(hri_chunk_address(p, chunk), length * HRI_CHUNK);
     return true;
 }
 
@@ -308,6 +311,7 @@ static inline void put(harena_provider *p, uint32_t chunk, uint32_t length)
     struct hri_provider_shard *shard = shard_of_thread(p, &me);
     uint64_t puts = count(&shard->puts, length, is_alone(me));
 
+    hri_hide(hri_chunk_address(p, chunk), length * HRI_CHUNK); /* before it is another's */
     if (HRI_LIKELY(length == 1)) {
         if (hri_load_relaxed(&shard->home.chunk) != chunk)
             hri_store_relaxed(&shard->home.chunk, chunk); /* relaxed: a hint */
@@ -366,6 +370,7 @@ void *harena_chunk_get(harena_provider *provider)
     if (HRI_UNLIKELY(chunk == HRI_NO_CHUNK))
         return NULL;
     hri_store_relaxed(raw_mark(p, chunk), 1);
+    hri_show(hri_chunk_address(p, chunk), HRI_CHUNK);
     return hri_chunk_address(p, chunk);
 }
 

@@ -6,6 +6,7 @@
 #include "provider.h"
 #include "share.h"
 #include "retention.h"
+#include "sanitizer.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -143,7 +144,7 @@ static bool take_ballast(harena_provider *p)
         complete = chunk != HRI_NO_CHUNK;
         if (!complete)
             break;
-        memset(hri_chunk_address(p, chunk), 0, HRI_CHUNK);
+        hri_clear_hidden(hri_chunk_address(p, chunk), HRI_CHUNK);
         hri_store_relaxed(&hri_provider_extent(p, chunk)->next, first);
         first = chunk + 1;
     }
@@ -236,6 +237,7 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
 void hri_provider_free(harena_provider *p)
 {
     hri_share_end(p);
+    hri_show(p->region, hri_load_relaxed(&p->blocks.used) * HRI_BLOCK); /* it will be others' */
     if (p->source.release != NULL)
         p->source.release(p->source.ctx, p->region, p->region_size);
     hri_os.release(p->metadata, p->metadata_size);

@@ -21,10 +21,10 @@
  *    means that another thread's succeeded. A thread that dies with a rest in hand loses that rest. */
 #include "generation.h"
 #include "probe.h"
+#include "sanitizer.h"
 #include "thread.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* A rest in this thread's hands. */
 struct rest {
@@ -263,7 +263,7 @@ static char *alloc_in_new_run(struct hri_generation *g, struct wish *wish)
 static void *finish(const struct hri_generation *g, char *at, const struct wish *wish, bool zeroed)
 {
     if (at != NULL && (zeroed || g->zero))
-        memset(at, 0, wish->dirty);
+        hri_clear_hidden(at, wish->dirty);
     return at;
 }
 

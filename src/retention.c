@@ -15,6 +15,7 @@
 #include "limit.h"
 #include "os.h"
 #include "probe.h"
+#include "sanitizer.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -26,14 +27,26 @@ enum {
 
 /* ---- purge ---- */
 
+/* The application's page source may write where it purges. */
+static bool purge(harena_provider *p, char *at, size_t bytes)
+{
+    int error;
+
+    if (p->source.purge == NULL)
+        return false;
+    hri_show(at, bytes);
+    error = p->source.purge(p->source.ctx, at, bytes);
+    hri_hide(at, bytes);
+    return error == 0;
+}
+
 /* Gives the memory of one claimed block back. */
 static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
 {
     uint64_t chunks = (uint64_t)__builtin_popcountll(state >> 32);
     struct hri_block *at = &p->blocks.table[block];
 
-    if (p->source.purge == NULL ||
-        p->source.purge(p->source.ctx, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK) != 0) {
+    if (!purge(p, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK)) {
         hri_blocks_unpurged(&p->blocks, block);
         return false;
     }
@@ -85,7 +98,7 @@ static void purge_chunks(harena_provider *p, uint64_t chunks)
     for (uint32_t chunk = 0; chunk < end && chunks != 0 && p->source.purge != NULL; chunk++) {
         if (!hri_blocks_take_this(&p->blocks, chunk))
             continue;
-        if (p->source.purge(p->source.ctx, hri_chunk_address(p, chunk), HRI_CHUNK) != 0) {
+        if (!purge(p, hri_chunk_address(p, chunk), HRI_CHUNK)) {
             hri_blocks_put(&p->blocks, chunk);
             return;
         }

@@ -10,10 +10,11 @@ trap 'rm -rf "$scratch"' EXIT
 page=doc/coming-from.md
 
 # The tests that are run, as "FILE: NAME": each START_TEST that is given to RUN_TESTS (also by name, ALL_TESTS) or to
-# tcase_add_test or is in a list of TTest; what a script expects.
+# tcase_add_test or is in a list of TTest; what a script expects; the cases of faults.c.
 cat >"$scratch/run.awk" <<'AWK'
 function test_is(file, name) { if (seen[file, name]++) print file ": " name }
 /^START_TEST\(/ { split($0, part, /[()]/); test_is(FILENAME, part[2]) }
+FILENAME ~ /faults\.c$/ && /^ *\{"[a-z_]+", [a-z_]+\},$/ { split($0, part, "\""); print FILENAME ": " part[2] }
 /^expect [a-z_]+ <</ { print FILENAME ": " $2 }
 /^ *(RUN_TESTS|tcase_add_|#define ALL_TESTS)|TTest \*const tests/ { listing = $0 !~ /fixture/ }
 listing {

@@ -367,7 +367,7 @@ static void realloc_of_arena(struct arena_model *a)
     old = object->at;
     errno = SENTINEL;
     at = harena_realloc(a->arena, old, before, opaque(size));
-    HOLDS(intact(object) || at != NULL);
+    HOLDS(at != NULL || intact(object)); /* what it has lost is not to be read */
     if (at == NULL) {
         HOLDS(errno == ENOMEM && may_refuse(size, a->options.limit));
         a->failed = true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs of a provider that become longer and shorter. */
 #include "provider.h"
+#include "sanitizer.h"
 
 #include "unit.h"
 
@@ -37,6 +38,7 @@ static uint32_t run_of(uint32_t length)
 static void fill_run(uint32_t run)
 {
     hri_provider_extent(provider, run)->dirty = length_of(run) * CHUNK;
+    hri_show(hri_chunk_address(provider, run), length_of(run) * CHUNK);
     memset(hri_chunk_address(provider, run), 0xff, length_of(run) * CHUNK);
 }
 
