@@ -32,6 +32,12 @@ Cannot allocate memory, and failed: yes; frame 1 is still there
 frame 2: x is 2
 after a reset: as new
 EOF
+expect frames <<'EOF'
+frame 0: circenses                #0
+frame 1: circenses                #1
+frame 2: circenses                #2
+each frame in the same memory; kept: panem et circenses
+EOF
 expect own_memory <<'EOF'
 32 objects of half a MiB in a file of 16 MiB, then Cannot allocate memory
 16 MiB given back

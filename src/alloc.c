@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The inline paths, for callers that do not inline. */
@@ -84,7 +85,8 @@ static bool resize_last(harena *a, char *old, size_t old_size, size_t new_size)
     char *end = old + hri_round_up(old_size, HRI_ALIGNMENT), *before = a->cursor;
     size_t most = hri_round_up(hri_max(old_size, new_size), HRI_ALIGNMENT);
 
-    if (old_size == 0 || end != before || new_size > (size_t)(a->end - old))
+    if (old_size == 0 || end != before || new_size > (size_t)(a->end - old) ||
+        a->ops->is_boundary(a))
         return false;
     hri_show(old, most);
     hri_window_set_cursor(a, old + hri_round_up(new_size, HRI_ALIGNMENT));
@@ -132,6 +134,20 @@ void *harena_memdup(harena *a, const void *bytes, size_t size)
     if (a == NULL || (bytes == NULL && size != 0))
         return refuse(a, EINVAL);
     at = harena_alloc(a, size);
+    if (at != NULL && size != 0)
+        memcpy(at, bytes, size);
+    return at;
+}
+
+void *harena_clone(const void *bytes, size_t size)
+{
+    void *at;
+
+    if (bytes == NULL && size != 0) {
+        errno = EINVAL;
+        return NULL;
+    }
+    at = malloc(hri_max(size, 1));
     if (at != NULL && size != 0)
         memcpy(at, bytes, size);
     return at;

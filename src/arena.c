@@ -139,7 +139,7 @@ static void release(struct hri_arena *a)
     harena_provider *p = a->provider;
 
     hri_arena_leave_home(a);
-    hri_cleanup_run(&a->cleanups);
+    hri_cleanup_run(&a->cleanups, NULL);
     HRI_TRACE("release arena=%s len=%zu held=%zu", a->name, hri_arena_len(a), (size_t)a->held);
     a->retain = 0;
     hri_arena_empty(a, 0);
@@ -216,8 +216,13 @@ static void arena_fail(harena *window)
 static void arena_moved_back(harena *window, char *from, bool counted)
 {
     struct hri_arena *a = hri_arena_of(window);
-    uint64_t len = hri_arena_len(a) + (uint64_t)(from - window->cursor);
+    uint64_t len;
 
+    if (window->cursor < a->opened) { /* the object began before the arena went back to its end */
+        hri_counter_add(&a->closed, (uint64_t)(window->cursor - a->opened));
+        hri_store_relaxed(&a->opened, window->cursor);
+    }
+    len = hri_arena_len(a) + (uint64_t)(from - window->cursor);
     if (counted && len > hri_load_relaxed(&a->peak))
         hri_store_relaxed(&a->peak, len);
     if (a->hidden)
@@ -226,6 +231,11 @@ static void arena_moved_back(harena *window, char *from, bool counted)
         memset(window->cursor, 0, (size_t)(from - window->cursor));
     else if (from > a->dirty)
         a->dirty = from;
+}
+
+static bool arena_is_boundary(const harena *window)
+{
+    return hri_arena_is_boundary(hri_arena_of(window), window->cursor);
 }
 
 static bool arena_zeroes(const harena *window)
@@ -241,13 +251,17 @@ static int arena_on_release(harena *window, harena_cleanup_fn fn, void *ctx)
     if (cleanup == NULL)
         return -ENOMEM;
     *cleanup = (struct hri_cleanup){a->cleanups, fn, ctx};
+    if (a->cleanups == NULL)
+        a->oldest_cleanup = cleanup;
     a->cleanups = cleanup;
     return 0;
 }
 
 static bool arena_forget(harena *window, harena_cleanup_fn fn, void *ctx)
 {
-    return hri_cleanup_forget(&hri_arena_of(window)->cleanups, fn, ctx);
+    struct hri_arena *a = hri_arena_of(window);
+
+    return hri_cleanup_forget(&a->cleanups, fn, ctx, hri_arena_has_boundary(a));
 }
 
 static bool list_contains(const struct hri_arena *a, uint32_t list, const void *any)
@@ -267,8 +281,9 @@ static bool arena_contains(const harena *window, const void *any)
         return true;
     if (a->fixed || !harena_provider_owns(a->provider, any))
         return false;
-    return list_contains(a, a->extents, any) || list_contains(a, a->spare_chunks, any) ||
-           list_contains(a, a->spare_runs, any);
+    return list_contains(a, a->extents.newest, any) ||
+           list_contains(a, a->spare_chunks.newest, any) ||
+           list_contains(a, a->spare_runs.newest, any);
 }
 
 static bool arena_failed(const harena *window)
@@ -299,6 +314,7 @@ const struct harena_ops hri_arena_ops = {
     .fail = arena_fail,
     .moved_back = arena_moved_back,
     .grow = hri_arena_grow,
+    .is_boundary = arena_is_boundary,
     .zeroes = arena_zeroes,
     .on_release = arena_on_release,
     .forget = arena_forget,
@@ -307,6 +323,7 @@ const struct harena_ops hri_arena_ops = {
     .clear_failed = arena_clear_failed,
     .stats = arena_stats,
     .own = true,
+    .has_marks = true,
 };
 
 /* ---- the rest of the public surface ---- */

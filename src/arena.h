@@ -13,6 +13,21 @@ struct hri_medium {
     uint32_t extent;    /* index + 1 of its run; 0: none */
 };
 
+/* Extents, linked by their index + 1 in the provider's table; 0 ends a list. */
+struct hri_extents {
+    uint32_t newest; /* index + 1; 0: the list is empty */
+    uint32_t oldest; /* index + 1, unless it is empty */
+};
+
+/* How far an arena was used at some moment. */
+struct hri_state {
+    char *cursor, *medium;          /* of the two windows */
+    uint32_t extent, medium_extent; /* which they were over */
+    uint32_t extents;               /* the newest one in use */
+    struct hri_cleanup *cleanups;   /* the newest one */
+    uint64_t len;
+};
+
 /* What an arena belongs to that is lent and comes back: part of the record of a pool. */
 struct hri_arena_home {
     void (*left)(struct hri_arena_home *home); /* an arena will not come back */
@@ -27,13 +42,20 @@ struct hri_arena {
     bool failed;
     bool fixed; /* never grows; provider is there for events only, if at all */
 
-    /* Extents are linked by their index + 1 in the provider's table; 0 ends a list. */
-    uint32_t extents;      /* all that is in use, newest first */
-    uint32_t spare_chunks; /* kept warm by a reset: single chunks */
-    uint32_t spare_runs;   /* kept warm by a reset: longer runs */
-    uint32_t initial;      /* the run of options.initial, kept open over resets; 0: none */
+    struct hri_extents
+        extents; /* all that is in use, newest first: in the order of opening or absorption */
+    struct hri_extents spare_chunks; /* kept warm: single chunks */
+    struct hri_extents spare_runs;   /* kept warm: longer runs */
+    uint32_t initial; /* index + 1 of the run of options.initial, kept open over resets; 0: none */
     struct hri_medium medium;
-    struct hri_cleanup *cleanups;
+    struct hri_cleanup *cleanups, *oldest_cleanup; /* the latter, unless there is none */
+
+    /* Where one can go back to: see mark.c. */
+    struct hri_mark *marks; /* a stack, newest first */
+    uint64_t marks_epoch;   /* no other arena's; 0: it has had no mark */
+    uint64_t serial;        /* of the newest mark */
+    bool is_kept;           /* a reset goes back to `kept` */
+    struct hri_state kept;
 
     /* Counters: written by the owner, read by anybody, relaxed. In bytes unless said otherwise. */
     uint64_t closed; /* handed out in windows that are closed, and in what became none */
@@ -96,8 +118,24 @@ void hri_arena_empty(struct hri_arena *a, uint64_t retain);
 
 bool hri_arena_options_valid(const harena_options *options);
 
+/* Notes how much is handed out, if that is the most ever, and returns it. */
+size_t hri_arena_note_peak(struct hri_arena *a);
+
+/* Whether there is a place that one may go back to: what was there then must not be forgotten or moved. */
+static inline bool hri_arena_has_boundary(const struct hri_arena *a)
+{
+    return a->marks != NULL || a->is_kept;
+}
+
 /* arena_alloc.c */
 void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed);
+
+/* `size` bytes for the library's own use, in the arena's memory but not counted as handed out, and the last ones in its
+ * window. NULL: refused, and noted as a failure. */
+void *hri_arena_alloc_record(struct hri_arena *a, size_t size);
+
+/* Goes on with the larger of the rests of an arena whose extents `a` has taken over. */
+void hri_arena_adopt_windows(struct hri_arena *a, struct hri_arena *from);
 
 /* Writes back what is known of dirty bytes and counts the window's bytes; it serves nothing any more. */
 void hri_arena_close_windows(struct hri_arena *a);
@@ -105,9 +143,14 @@ void hri_arena_close_windows(struct hri_arena *a);
 /* Opens the window on what an empty arena holds: the caller's memory, the initial run, or a spare chunk. */
 void hri_arena_open_first(struct hri_arena *a);
 
+/* Where the arena is, and back to where it was: what has been taken since is spare again, or goes back. The cleanups
+ * have been run. */
+void hri_arena_save(const struct hri_arena *a, struct hri_state *state);
+void hri_arena_restore(struct hri_arena *a, const struct hri_state *state);
+
 /* Empties an arena that holds one chunk and nothing else: the window goes back to the chunk's beginning. No line is
  * written that another arena's owner may write. False: it is not such an arena. */
-bool hri_arena_rewind(struct hri_arena *a);
+bool hri_arena_reuse_chunk(struct hri_arena *a);
 
 /* Takes the run of options.initial. False and errno: refused. */
 bool hri_arena_take_initial(struct hri_arena *a, size_t bytes);
@@ -120,12 +163,19 @@ bool hri_arena_grow(harena *window, char *old, size_t old_size, size_t new_size)
 
 /* arena_extents.c */
 
-/* A list of extents: the newest one's index + 1. */
-void hri_arena_push_extent(struct hri_arena *a, uint32_t *list, uint32_t chunk);
-uint32_t hri_arena_pop_extent(struct hri_arena *a, uint32_t *list);
+void hri_arena_push_extent(struct hri_arena *a, struct hri_extents *list, uint32_t chunk);
+uint32_t hri_arena_pop_extent(struct hri_arena *a, struct hri_extents *list);
+
+/* Puts a whole list in front of another one, in constant time; `from` is empty then. */
+void hri_arena_splice(struct hri_arena *a, struct hri_extents *list, struct hri_extents *from);
 
 /* To the list of spare extents that it belongs to. */
 void hri_arena_add_spare(struct hri_arena *a, uint32_t chunk);
+
+uint64_t hri_arena_spare_bytes(const struct hri_arena *a);
+
+/* Takes the extents that are newer than `stop` out of use: up to `retain` bytes are spare then, the rest is given back. */
+void hri_arena_unuse(struct hri_arena *a, uint32_t stop);
 
 /* Whether neither the arena's limit nor the provider's stands against `length` more chunks: a guess that spares a
  * refusal. */
@@ -145,5 +195,10 @@ void hri_arena_cut_extent(struct hri_arena *a, uint32_t chunk, uint32_t keep);
  * chunk or a new extent, HRI_NO_CHUNK and ENOMEM: refused, though unused memory was given back for it. */
 uint32_t hri_arena_take_spare_run(struct hri_arena *a, size_t length);
 uint32_t hri_arena_take_extent(struct hri_arena *a, uint32_t length);
+
+/* mark.c */
+
+/* Whether somebody may go back to where a window's cursor stands: what ends there must stay as it is. */
+bool hri_arena_is_boundary(const struct hri_arena *a, const char *cursor);
 
 #endif

@@ -121,6 +121,13 @@ void hri_arena_close_windows(struct hri_arena *a)
     hri_store_relaxed(&a->medium.cursor, HRI_NOWHERE);
 }
 
+/* The end of an extent, by its index + 1. */
+static char *end_of(const struct hri_arena *a, uint32_t extent)
+{
+    return hri_chunk_address(a->provider, extent - 1) +
+           hri_load_relaxed(&hri_provider_extent(a->provider, extent - 1)->length) * HRI_CHUNK;
+}
+
 static void open_extent(struct hri_arena *a, uint32_t chunk)
 {
     struct hri_extent *extent = hri_provider_extent(a->provider, chunk);
@@ -130,7 +137,7 @@ static void open_extent(struct hri_arena *a, uint32_t chunk)
                 chunk + 1);
 }
 
-bool hri_arena_rewind(struct hri_arena *a)
+bool hri_arena_reuse_chunk(struct hri_arena *a)
 {
     char *from;
 
@@ -159,7 +166,7 @@ void hri_arena_open_first(struct hri_arena *a)
     } else if (a->initial != 0) {
         hri_arena_push_extent(a, &a->extents, a->initial - 1);
         open_extent(a, a->initial - 1);
-    } else if (a->spare_chunks != 0) {
+    } else if (a->spare_chunks.newest != 0) {
         chunk = hri_arena_pop_extent(a, &a->spare_chunks);
         hri_arena_push_extent(a, &a->extents, chunk);
         open_extent(a, chunk);
@@ -196,6 +203,114 @@ size_t hri_arena_len(const struct hri_arena *a)
 
     return hri_load_relaxed(&a->closed) + (used <= most ? used : 0) +
            (medium_used <= most ? medium_used : 0);
+}
+
+/* ---- back to where the arena was ---- */
+
+void hri_arena_save(const struct hri_arena *a, struct hri_state *state)
+{
+    *state = (struct hri_state){
+        .cursor = a->window.cursor,
+        .extent = a->extent,
+        .medium = a->medium.cursor,
+        .medium_extent = a->medium.extent,
+        .extents = a->extents.newest,
+        .cleanups = a->cleanups,
+        .len = hri_arena_len(a),
+    };
+}
+
+/* The bytes of an extent from `from` on. */
+static void reopen_window(struct hri_arena *a, uint32_t extent, char *from)
+{
+    if (extent != 0) {
+        char *at = hri_chunk_address(a->provider, extent - 1);
+
+        open_window(a, from, end_of(a, extent),
+                    at + hri_provider_extent(a->provider, extent - 1)->dirty, extent);
+    } else if (from != HRI_NOWHERE) {
+        open_window(a, from, a->own_end, a->own_dirty, 0);
+        if (a->zero)
+            a->own_dirty = from;
+    }
+}
+
+static void reopen_medium(struct hri_arena *a, uint32_t extent, char *from)
+{
+    char *at;
+
+    if (extent == 0)
+        return;
+    at = hri_chunk_address(a->provider, extent - 1);
+    open_medium(a, from, end_of(a, extent),
+                at + hri_provider_extent(a->provider, extent - 1)->dirty, extent);
+}
+
+/* The common case: nothing but the cursors has moved. */
+static bool move_cursors_back(struct hri_arena *a, const struct hri_state *state)
+{
+    struct hri_medium *m = &a->medium;
+
+    if (a->extent != state->extent || m->extent != state->medium_extent ||
+        a->extents.newest != state->extents || a->zero)
+        return false;
+    if (a->window.cursor > a->dirty)
+        a->dirty = a->window.cursor;
+    if (m->cursor > m->dirty)
+        m->dirty = m->cursor;
+    hri_window_set_cursor(&a->window, state->cursor);
+    hri_store_relaxed(&a->window.limit, a->hidden ? state->cursor : a->window.end);
+    hri_store_relaxed(&m->cursor, state->medium);
+    hri_store_relaxed(&a->opened, state->cursor);
+    hri_store_relaxed(&a->medium_opened, state->medium);
+    return true;
+}
+
+/* Gives back what the second window's run has become longer since, but for what stays warm. */
+static void shorten_medium(struct hri_arena *a)
+{
+    struct hri_medium *m = &a->medium;
+
+    if (m->extent == 0 || (uint64_t)(m->end - m->cursor) <= HRI_CHUNK ||
+        (uint64_t)(m->end - m->cursor) - HRI_CHUNK < a->retain)
+        return;
+    note_dirty(a, m->extent, m->cursor, m->dirty);
+    cut(a, m->extent - 1, m->cursor + a->retain);
+    m->end = end_of(a, m->extent);
+}
+
+void hri_arena_restore(struct hri_arena *a, const struct hri_state *state)
+{
+    if (!move_cursors_back(a, state)) {
+        hri_arena_close_windows(a);
+        hri_arena_unuse(a, state->extents);
+        reopen_window(a, state->extent, state->cursor);
+        reopen_medium(a, state->medium_extent, state->medium);
+    }
+    shorten_medium(a);
+    hri_store_relaxed(&a->closed, state->len);
+}
+
+void hri_arena_adopt_windows(struct hri_arena *a, struct hri_arena *from)
+{
+    const struct hri_medium m = from->medium;
+    char *cursor = from->window.cursor;
+    uint32_t extent = from->extent;
+    size_t rest = hri_window_rest(&from->window), medium_rest = (size_t)(m.end - m.cursor);
+
+    hri_arena_close_windows(from);
+    if (extent != 0 && rest > hri_window_rest(&a->window)) {
+        close_window(a);
+        reopen_window(a, extent, cursor);
+    }
+    if (m.extent == 0)
+        return;
+    if (medium_rest > (size_t)(a->medium.end - a->medium.cursor)) {
+        drop_medium(a);
+        reopen_medium(a, m.extent, m.cursor);
+    } else {
+        cut(a, m.extent - 1, m.cursor);
+    }
 }
 
 /* ---- alloc ---- */
@@ -347,7 +462,7 @@ static char *alloc_in_rest(struct hri_arena *a, size_t size, size_t alignment, c
 
 static char *alloc_small(struct hri_arena *a, size_t size, size_t alignment, char **dirty)
 {
-    bool scarce = a->spare_chunks == 0 && !hri_arena_has_room(a, 1);
+    bool scarce = a->spare_chunks.newest == 0 && !hri_arena_has_room(a, 1);
     char *at = scarce ? alloc_in_rest(a, size, alignment, dirty) : NULL;
 
     if (at == NULL)
@@ -358,9 +473,26 @@ static char *alloc_small(struct hri_arena *a, size_t size, size_t alignment, cha
 /* Any object of up to a chunk opens an arena that holds nothing; later only those that waste little take a chunk. */
 static bool wants_chunk(const struct hri_arena *a, size_t size)
 {
-    if (size < HRI_MEDIUM_LEAST || (size <= HRI_CHUNK && a->extents == 0))
+    if (size < HRI_MEDIUM_LEAST || (size <= HRI_CHUNK && a->extents.newest == 0))
         return true;
     return size <= HRI_CHUNK_MOST && hri_window_rest(&a->window) < HRI_MEDIUM_LEAST;
+}
+
+/* NULL: refused; else *dirty says what is not zero. */
+static char *find(struct hri_arena *a, size_t size, size_t alignment, char **dirty)
+{
+    char *at;
+
+    *dirty = a->dirty;
+    at = hri_window_take(&a->window, size, alignment);
+    if (at == NULL && !a->fixed)
+        at = wants_chunk(a, size) ? alloc_small(a, size, alignment, dirty)
+                                  : alloc_medium(a, size, alignment, dirty);
+    if (at == NULL) {
+        errno = ENOMEM;
+        hri_arena_ops.fail(&a->window);
+    }
+    return at;
 }
 
 void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed)
@@ -368,21 +500,22 @@ void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed
     struct hri_arena *a = hri_arena_of(window);
     char *at, *dirty;
 
-    if (alignment < a->alignment)
-        alignment = a->alignment;
-    dirty = a->dirty;
-    at = hri_window_take(window, size, alignment);
-    if (at == NULL && !a->fixed)
-        at = wants_chunk(a, size) ? alloc_small(a, size, alignment, &dirty)
-                                  : alloc_medium(a, size, alignment, &dirty);
-    if (at == NULL) {
-        errno = ENOMEM;
-        hri_arena_ops.fail(window);
-        return NULL;
-    }
-    if (zeroed || a->zero)
+    at = find(a, size, hri_max(alignment, a->alignment), &dirty);
+    if (at != NULL && (zeroed || a->zero))
         clear(at, size, dirty);
     hri_show_object(at, size, size);
+    return at;
+}
+
+void *hri_arena_alloc_record(struct hri_arena *a, size_t size)
+{
+    char *dirty, *at = find(a, size, HRI_ALIGNMENT, &dirty);
+
+    /* It is small, so it lies in the window: either it fitted there, or a new chunk's rest is the larger one. */
+    if (at != NULL) {
+        hri_counter_add(&a->closed, (uint64_t)(at - a->opened));
+        hri_store_relaxed(&a->opened, a->window.cursor);
+    }
     return at;
 }
 
@@ -392,7 +525,7 @@ bool hri_arena_grow(harena *window, char *old, size_t old_size, size_t new_size)
     struct hri_medium *m = &a->medium;
     size_t rounded = hri_round_up(old_size, HRI_ALIGNMENT), more = new_size - old_size;
 
-    if (m->extent == 0 || old + rounded != m->cursor)
+    if (m->extent == 0 || old + rounded != m->cursor || hri_arena_is_boundary(a, m->cursor))
         return false;
     if (new_size > (size_t)(m->end - old) && !extend_medium(a, new_size - rounded, HRI_ALIGNMENT))
         return false;

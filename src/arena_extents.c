@@ -30,18 +30,31 @@ static void count(struct hri_arena *a, uint32_t before, uint32_t now)
 
 /* ---- lists ---- */
 
-void hri_arena_push_extent(struct hri_arena *a, uint32_t *list, uint32_t chunk)
+void hri_arena_push_extent(struct hri_arena *a, struct hri_extents *list, uint32_t chunk)
 {
-    hri_store_relaxed(&extent_of(a, chunk)->next, *list); /* relaxed: the owner's list */
-    *list = chunk + 1;
+    hri_store_relaxed(&extent_of(a, chunk)->next, list->newest); /* relaxed: the owner's list */
+    if (list->newest == 0)
+        list->oldest = chunk + 1;
+    list->newest = chunk + 1;
 }
 
-uint32_t hri_arena_pop_extent(struct hri_arena *a, uint32_t *list)
+uint32_t hri_arena_pop_extent(struct hri_arena *a, struct hri_extents *list)
 {
-    uint32_t chunk = *list - 1;
+    uint32_t chunk = list->newest - 1;
 
-    *list = hri_load_relaxed(&extent_of(a, chunk)->next);
+    list->newest = hri_load_relaxed(&extent_of(a, chunk)->next);
     return chunk;
+}
+
+void hri_arena_splice(struct hri_arena *a, struct hri_extents *list, struct hri_extents *from)
+{
+    if (from->newest == 0)
+        return;
+    hri_store_relaxed(&extent_of(a, from->oldest - 1)->next, list->newest);
+    if (list->newest == 0)
+        list->oldest = from->oldest;
+    list->newest = from->newest;
+    from->newest = 0;
 }
 
 void hri_arena_add_spare(struct hri_arena *a, uint32_t chunk)
@@ -53,14 +66,38 @@ void hri_arena_add_spare(struct hri_arena *a, uint32_t chunk)
 /* A spare run of at least `length` chunks. */
 static uint32_t pop_spare_run(struct hri_arena *a, size_t length)
 {
-    uint32_t *link = &a->spare_runs;
+    uint32_t at = a->spare_runs.newest, before = 0;
 
-    for (int looks = 0; *link != 0 && looks < SPARE_RUNS_LOOK; looks++) {
-        if (length_of(a, *link - 1) >= length)
-            return hri_arena_pop_extent(a, link);
-        link = &extent_of(a, *link - 1)->next;
+    for (int looks = 0; at != 0 && looks < SPARE_RUNS_LOOK; looks++) {
+        uint32_t next = hri_load_relaxed(&extent_of(a, at - 1)->next);
+
+        if (length_of(a, at - 1) >= length) {
+            if (before == 0)
+                a->spare_runs.newest = next;
+            else
+                hri_store_relaxed(&extent_of(a, before - 1)->next, next);
+            if (next == 0)
+                a->spare_runs.oldest = before;
+            return at - 1;
+        }
+        before = at;
+        at = next;
     }
     return HRI_NO_CHUNK;
+}
+
+static uint64_t bytes_of(const struct hri_arena *a, uint32_t list)
+{
+    uint64_t chunks = 0;
+
+    for (; list != 0; list = hri_load_relaxed(&extent_of(a, list - 1)->next))
+        chunks += length_of(a, list - 1);
+    return chunks * HRI_CHUNK;
+}
+
+uint64_t hri_arena_spare_bytes(const struct hri_arena *a)
+{
+    return bytes_of(a, a->spare_chunks.newest) + bytes_of(a, a->spare_runs.newest);
 }
 
 /* ---- get and put ---- */
@@ -121,11 +158,11 @@ bool hri_arena_has_room(const struct hri_arena *a, uint32_t length)
            hri_provider_has_room(a->provider, bytes);
 }
 
-static void drop_extents(struct hri_arena *a, uint32_t *list)
+static void drop_extents(struct hri_arena *a, struct hri_extents *list)
 {
     uint64_t held = a->held;
 
-    while (*list != 0)
+    while (list->newest != 0)
         hri_arena_put_extent(a, hri_arena_pop_extent(a, list));
     if (a->held != held)
         hri_name_put(a->sums, held - a->held);
@@ -136,11 +173,35 @@ static void drop_unused(struct hri_arena *a)
 {
     drop_extents(a, &a->spare_chunks);
     drop_extents(a, &a->spare_runs);
-    if (hri_arena_len(a) == 0 && a->own_memory == NULL) {
+    if (hri_arena_len(a) == 0 && a->own_memory == NULL && !hri_arena_has_boundary(a)) {
         hri_arena_close_windows(a);
         drop_extents(a, &a->extents);
         a->initial = 0;
     }
+}
+
+void hri_arena_unuse(struct hri_arena *a, uint32_t stop)
+{
+    uint64_t held = a->held, spare, room;
+
+    if (a->extents.newest == stop)
+        return;
+    spare = hri_arena_spare_bytes(a);
+    room = a->retain > spare ? (a->retain - spare) / HRI_CHUNK : 0;
+    while (a->extents.newest != stop) {
+        uint32_t chunk = hri_arena_pop_extent(a, &a->extents);
+        uint32_t length = length_of(a, chunk), most = (uint32_t)hri_min(length, room);
+
+        if (most == 0 || (most == 1 && length != 1)) {
+            hri_arena_put_extent(a, chunk);
+            continue;
+        }
+        hri_arena_cut_extent(a, chunk, most);
+        hri_arena_add_spare(a, chunk);
+        room -= most;
+    }
+    if (a->held != held)
+        hri_name_put(a->sums, held - a->held);
 }
 
 uint32_t hri_arena_take_spare_run(struct hri_arena *a, size_t length)
@@ -157,7 +218,7 @@ uint32_t hri_arena_take_extent(struct hri_arena *a, uint32_t length)
 {
     uint32_t chunk = HRI_NO_CHUNK;
 
-    if (length == 1 && a->spare_chunks != 0)
+    if (length == 1 && a->spare_chunks.newest != 0)
         chunk = hri_arena_pop_extent(a, &a->spare_chunks);
     if (chunk == HRI_NO_CHUNK) {
         if (!hri_arena_has_room(a, length))

@@ -4,8 +4,7 @@
 #include "probe.h"
 #include "trace.h"
 
-/* How many bytes are handed out. */
-static size_t note_peak(struct hri_arena *a)
+size_t hri_arena_note_peak(struct hri_arena *a)
 {
     size_t len = hri_arena_len(a);
 
@@ -71,20 +70,11 @@ static void keep_or_put(struct hri_arena *a, uint32_t list, struct keep *keep)
     }
 }
 
-static uint64_t bytes_of(const struct hri_arena *a, uint32_t list)
-{
-    uint64_t chunks = 0;
-
-    for (; list != 0; list = hri_load_relaxed(&hri_provider_extent(a->provider, list - 1)->next))
-        chunks += hri_load_relaxed(&hri_provider_extent(a->provider, list - 1)->length);
-    return chunks * HRI_CHUNK;
-}
-
 uint64_t hri_arena_need(const struct hri_arena *a)
 {
     return a->held - hri_round_down(hri_window_rest(&a->window), HRI_CHUNK) -
            hri_round_down((size_t)(a->medium.end - a->medium.cursor), HRI_CHUNK) -
-           bytes_of(a, a->spare_chunks) - bytes_of(a, a->spare_runs);
+           hri_arena_spare_bytes(a);
 }
 
 static bool is_single(const struct hri_arena *a, uint32_t extent)
@@ -97,13 +87,15 @@ static bool is_single(const struct hri_arena *a, uint32_t extent)
  * the last one put: so the next round takes the same chunks in the same order, out of this core's cache. */
 void hri_arena_empty(struct hri_arena *a, uint64_t retain)
 {
-    uint32_t used = a->extents, chunks = a->spare_chunks, runs = a->spare_runs;
+    uint32_t used = a->extents.newest, chunks = a->spare_chunks.newest, runs = a->spare_runs.newest;
     uint64_t held = a->held;
     struct keep keep;
 
     hri_arena_close_windows(a);
     hri_store_relaxed(&a->closed, 0);
-    a->extents = a->spare_chunks = a->spare_runs = 0;
+    a->marks = NULL;
+    a->is_kept = false;
+    a->extents.newest = a->spare_chunks.newest = a->spare_runs.newest = 0;
     if (a->fixed)
         return;
     keep_initial(a, &retain);
@@ -121,11 +113,14 @@ void hri_arena_reset(struct hri_arena *a, uint64_t retain)
 {
     size_t len;
 
-    hri_cleanup_run(&a->cleanups);
-    len = note_peak(a);
+    hri_cleanup_run(&a->cleanups, a->is_kept ? a->kept.cleanups : NULL);
+    len = hri_arena_note_peak(a);
     a->failed = false;
+    a->marks = NULL;
     hri_counter_add(&a->resets, 1);
-    if (retain < HRI_CHUNK || !hri_arena_rewind(a)) {
+    if (a->is_kept) {
+        hri_arena_restore(a, &a->kept);
+    } else if (retain < HRI_CHUNK || !hri_arena_reuse_chunk(a)) {
         hri_arena_empty(a, retain);
         hri_arena_open_first(a);
     }

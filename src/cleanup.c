@@ -4,25 +4,33 @@
 
 #include "thread.h"
 
-void hri_cleanup_run(struct hri_cleanup **list)
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+void hri_cleanup_run(struct hri_cleanup **list, const struct hri_cleanup *stop)
 {
     struct hri_cleanup *cleanup;
 
     hri_thread_cleanups++;
-    while ((cleanup = *list) != NULL) {
+    while ((cleanup = *list) != stop) {
         *list = cleanup->next; /* first: the cleanup may register more */
         cleanup->fn(cleanup->ctx);
     }
     hri_thread_cleanups--;
 }
 
-bool hri_cleanup_forget(struct hri_cleanup **list, harena_cleanup_fn fn, void *ctx)
+bool hri_cleanup_forget(struct hri_cleanup **list, harena_cleanup_fn fn, void *ctx, bool in_place)
 {
     for (struct hri_cleanup **at = list; *at != NULL; at = &(*at)->next) {
-        if ((*at)->fn == fn && (*at)->ctx == ctx) {
+        if ((*at)->fn != fn || (*at)->ctx != ctx)
+            continue;
+        if (in_place || ((*at)->next == NULL && at != list))
+            (*at)->fn = nothing;
+        else
             *at = (*at)->next;
-            return true;
-        }
+        return true;
     }
     return false;
 }

@@ -11,10 +11,12 @@ struct hri_cleanup {
     void *ctx;
 };
 
-/* Runs all, newest first, also those that are registered meanwhile; the list is empty then. One thread. */
-void hri_cleanup_run(struct hri_cleanup **list);
+/* Runs those newer than `stop` (NULL: all), newest first, also those that are registered meanwhile; *list is `stop` then.
+ * One thread. */
+void hri_cleanup_run(struct hri_cleanup **list, const struct hri_cleanup *stop);
 
-/* Removes the newest match. False: there is none. One thread. */
-bool hri_cleanup_forget(struct hri_cleanup **list, harena_cleanup_fn fn, void *ctx);
+/* Forgets the newest match. `in_place`: its record stays on the list, because somebody may remember it as a stop; the
+ * oldest one's does anyway, as long as there are newer ones. False: there is none. One thread. */
+bool hri_cleanup_forget(struct hri_cleanup **list, harena_cleanup_fn fn, void *ctx, bool in_place);
 
 #endif

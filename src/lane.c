@@ -255,6 +255,12 @@ static bool lane_grow(harena *window, char *old, size_t old_size, size_t new_siz
     return false; /* what lies behind may be another thread's */
 }
 
+static bool lane_is_boundary(const harena *window)
+{
+    (void)window;
+    return false;
+}
+
 static bool lane_zeroes(const harena *window)
 {
     return generation_of(window)->zero;
@@ -306,6 +312,7 @@ const struct harena_ops hri_lane_ops = {
     .fail = lane_fail,
     .moved_back = lane_moved_back,
     .grow = lane_grow,
+    .is_boundary = lane_is_boundary,
     .zeroes = lane_zeroes,
     .on_release = lane_on_release,
     .forget = lane_forget,
@@ -314,6 +321,7 @@ const struct harena_ops hri_lane_ops = {
     .clear_failed = lane_clear_failed,
     .stats = lane_stats,
     .own = false,
+    .has_marks = false,
 };
 
 /* ---- the inline paths' slow ends ---- */

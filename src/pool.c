@@ -344,6 +344,7 @@ void harena_pool_give(harena_pool *pool, harena *window)
     if (HRI_UNLIKELY(a->held > HRI_CHUNK || a->need != 0 ||
                      !hri_pool_estimate_is_least(&pool->estimates, a->key)))
         keep = to_keep(pool, a);
+    a->is_kept = false;
     hri_arena_reset(a, keep);
     lay_down(pool, a);
 }

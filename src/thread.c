@@ -41,6 +41,7 @@ static uint32_t numbered; /* atomic; identities[0, numbered) have been in use */
 static uint32_t forks;    /* written in the child of a fork only, when it has one thread */
 static pthread_key_t exit_key;
 static bool have_key;
+static void (*at_exit_of_thread)(void); /* written at load */
 
 static void give(uint32_t word)
 {
@@ -55,6 +56,8 @@ static void at_thread_exit(void *round)
 
     if (rounds < LAST_ROUND && pthread_setspecific(exit_key, (void *)(rounds + 1)) == 0)
         return;
+    if (at_exit_of_thread != NULL)
+        at_exit_of_thread();
     harena_thread_word = HRI_THREAD_GONE;
     if (word != HRI_THREAD_UNKNOWN && word != HRI_THREAD_GONE)
         give(word);
@@ -104,6 +107,11 @@ uint32_t hri_thread_identify(void)
     harena_thread_word = word;
     errno = saved;
     return word;
+}
+
+void hri_thread_at_exit(void (*fn)(void))
+{
+    at_exit_of_thread = fn;
 }
 
 uint32_t hri_thread_forks(void)

@@ -43,6 +43,10 @@ static inline uint32_t hri_thread_index(void)
     return word != HRI_THREAD_GONE ? hri_thread_number(word) - 1 : HRI_THREAD_MAX;
 }
 
+/* Calls `fn` at the end of each thread that has met the library, while the thread still has its identity. Set once, when
+ * the library is loaded. */
+void hri_thread_at_exit(void (*fn)(void));
+
 /* How often the process has forked to get here. */
 uint32_t hri_thread_forks(void);
 

@@ -15,6 +15,8 @@ struct harena_ops {
     void (*moved_back)(harena *a, char *from, bool counted);
     /* Grows the last object of what lies beside the window, from old_size, which is not 0. False: no. */
     bool (*grow)(harena *a, char *old, size_t old_size, size_t new_size);
+    /* Whether somebody may go back to where the cursor is: the last object stays as it is. */
+    bool (*is_boundary)(const harena *a);
     /* Whether everything that it hands out is zero. */
     bool (*zeroes)(const harena *a);
     int (*on_release)(harena *a, harena_cleanup_fn fn, void *ctx);
@@ -24,6 +26,7 @@ struct harena_ops {
     void (*clear_failed)(harena *a);
     void (*stats)(const harena *a, harena_stats *stats);
     bool own; /* an arena of its own: it can be reset, released, published */
+    bool has_marks;
 };
 
 /* The cursor of a window that has never been opened: not NULL, and of any alignment. */

@@ -183,6 +183,12 @@ HARENA_API HARENA_ALLOCATES(3) void *harena_memdup(harena *a, const void *bytes,
 HARENA_API HARENA_ALLOCATES_TEXT char *harena_strdup(harena *a, const char *string);
 HARENA_API HARENA_ALLOCATES_TEXT char *harena_strndup(harena *a, const char *string, size_t max);
 
+/* A copy on the heap, for free(). NULL bytes with size > 0: EINVAL; size 0: a pointer for free().
+ * Thread: any.
+ * Fails: NULL, ENOMEM; EINVAL. */
+HARENA_API __attribute__((warn_unused_result, malloc, alloc_size(2))) void *
+harena_clone(const void *bytes, size_t size);
+
 /* Formatted text, NUL-terminated, as printf makes it.
  * Thread: owner.
  * Fails: as harena_alloc; EINVAL: NULL format; else what vsnprintf set (EILSEQ, EOVERFLOW).
@@ -208,14 +214,16 @@ HARENA_API HARENA_ALLOCATES(2) void *harena_alloc_aligned_zeroed(harena *a, size
 
 /* ---- empty, release ---- */
 
-/* Empties the arena: runs its cleanups, keeps up to `retain` bytes warm, gives the rest back;
- * clears the sticky failure. NULL or a lane: nothing.
+/* Empties the arena, down to what harena_keep has kept: runs the cleanups of what goes, keeps up
+ * to `retain` bytes warm, gives the rest back; clears the sticky failure; marks die. NULL, a lane
+ * or a scratch arena: nothing.
  * Thread: owner.
  * Fails: never.
  * Cost: O(chunks given back). */
 HARENA_API void harena_reset(harena *a);
 
-/* Runs the cleanups and gives everything back now; a is gone. NULL or a lane: nothing.
+/* Runs the cleanups and gives everything back now; a is gone. NULL, a lane or a scratch arena:
+ * nothing.
  * Thread: owner, any thread.
  * Fails: never.
  * Cost: O(chunks). */
@@ -224,7 +232,7 @@ HARENA_API void harena_release(harena *a);
 /* As harena_release, but the memory stays readable until all readers that are in a read section
  * of the arena's flavour have left; a is gone for its owner now; the cleanups run after the
  * grace period, on RCU's worker. Not for fixed arenas or `first` memory: MISUSE event, released
- * now. NULL or a lane: nothing.
+ * now. NULL, a lane or a scratch arena: nothing.
  * Thread: owner; as call_rcu demands of the flavour (memb, mb: a registered thread).
  * Fails: never but for OS_ERROR, event, the arena stays: the provider has met more than 8
  *     flavours or has no room for a record. More held back than the provider's deferred_limit:
@@ -232,9 +240,51 @@ HARENA_API void harena_release(harena *a);
  * Cost: about 50 ns, and some us if RCU's worker must be woken; allocates nothing. */
 HARENA_API void harena_release_rcu(harena *a);
 
+/* All of `from` becomes part of `into`: its objects stay where they are, its cleanups run before
+ * those that `into` has so far, its marks die; `from` is gone. `into` has failed if `from` had.
+ * Thread: owner of both.
+ * Fails: -EINVAL, nothing changed: NULL, the same arena, one of them fixed, a lane or a scratch
+ *     arena, `from` with kept or `first` memory or published, another provider; -ENOMEM: past
+ *     into's limit, LIMIT event.
+ * Cost: constant, whatever they hold. */
+HARENA_API int harena_absorb(harena *into, harena *from);
+
+/* ---- go back ---- */
+
+/* A place in an arena that one can go back to. All zero: none. */
+typedef struct harena_mark {
+    uint64_t opaque[4];
+} harena_mark;
+
+/* A mark for where the arena is now. Marks nest, any number of them. A mark takes 80 bytes of
+ * the arena, which do not count in len; those with nothing allocated in between take them once.
+ * Thread: owner.
+ * Fails: the zero mark; ENOMEM, as an allocation; EINVAL: NULL, a lane.
+ * Cost: an allocation.
+ * Lifetime: until a rewind to an earlier mark, harena_keep, reset, release, or `a` is absorbed. */
+HARENA_API HARENA_NODISCARD harena_mark harena_mark_get(harena *a);
+
+/* Back to a mark: runs the cleanups registered since, then gives up all that was allocated or
+ * absorbed since; up to `retain` bytes of it stay warm. The mark stays good, later ones die. The
+ * cleanups may allocate and register, but not rewind, reset or release `a`.
+ * Thread: owner.
+ * Fails: -EINVAL, nothing changed: the zero mark, one that has died or is another arena's, NULL.
+ * Cost: O(later marks with allocations between them, chunks taken since); some 10 ns where no
+ *     chunk was taken. */
+HARENA_API int harena_rewind(harena *a, harena_mark mark);
+
+/* All that is allocated now is persistent: a reset returns to here. Again: what was allocated
+ * since is persistent too. The marks die. harena_keep_none: a reset empties the arena again.
+ * NULL, a lane or a scratch arena: nothing.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant; a reset then O(chunks taken since). */
+HARENA_API void harena_keep(harena *a);
+HARENA_API void harena_keep_none(harena *a);
+
 typedef void (*harena_cleanup_fn)(void *ctx);
 
-/* Registers `fn(ctx)` to run at reset, release, or after the grace period on RCU's worker;
+/* Registers `fn(ctx)` to run at a rewind past it, reset, release, or after the grace period on RCU's worker;
  * newest first; a cleanup may register more. On a lane: when its generation is reclaimed.
  * Thread: owner.
  * Fails: -ENOMEM; -EINVAL: NULL arena or fn; -ESHUTDOWN: lane of a closed view.
@@ -275,6 +325,23 @@ HARENA_API void harena_stats_get(const harena *a, harena_stats *stats);
  * Fails: never. */
 HARENA_API bool harena_failed(const harena *a);
 HARENA_API void harena_clear_failed(harena *a);
+
+/* ---- this thread's scratch arenas ---- */
+
+/* Begins a frame in a scratch arena of this thread and returns it: what is allocated there is gone
+ * at the matching end. Frames nest. A thread has two such arenas, and gets one that is not
+ * `avoid`: a function whose result goes into an arena passes that one, which may be its caller's
+ * scratch arena. Up to 1 MiB of each stays warm until the thread ends. Of the default provider.
+ * The arena cannot be reset, released, kept, published or absorbed; marks and cleanups can be had.
+ * Thread: any; the arena is this thread's alone.
+ * Fails: NULL, ENOMEM.
+ * Cost: as harena_mark_get. */
+HARENA_API HARENA_NODISCARD harena *harena_scratch_begin(harena *avoid);
+
+/* Ends the newest frame of a scratch arena, as harena_rewind. NULL: nothing.
+ * Thread: the one that began it.
+ * Fails: MISUSE event, nothing changed: no frame of this thread's is open there. */
+HARENA_API void harena_scratch_end(harena *scratch);
 
 /* ---- this thread's current arena ---- */
 
