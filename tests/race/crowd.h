@@ -80,13 +80,15 @@ typedef struct crowd {
     const test_flavor *flavor;
     harena_provider *provider;
     _Atomic(harena_shared *) shared;
-    bool published;      /* `shared` is replaced under fire: load it inside a section */
-    bool may_fail;       /* there is a limit: ENOMEM is an answer */
-    bool closes;         /* somebody closes the arena: ESHUTDOWN is an answer */
-    bool until_closed;   /* workers end when they find the arena closed */
-    bool keep;           /* nobody resets: all objects are verified once more at the end */
-    unsigned sections;   /* of each worker */
-    unsigned objects;    /* of one section, at most; CROWD_OBJECTS unless set */
+    bool published;     /* `shared` is replaced under fire: load it inside a section */
+    bool may_fail;      /* there is a limit: ENOMEM is an answer */
+    bool closes;        /* somebody closes the arena: ESHUTDOWN is an answer */
+    bool until_closed;  /* workers end when they find the arena closed */
+    bool keep;          /* nobody resets: all objects are verified once more at the end */
+    unsigned sections;  /* of each worker */
+    unsigned pace;      /* no worker begins more sections than that for each reset; 0: any number */
+    atomic_uint resets; /* so far, where there is a pace */
+    unsigned objects;   /* of one section, at most; CROWD_OBJECTS unless set */
     atomic_uint entered; /* sections of all workers so far */
     atomic_uint refused; /* allocations that found no memory */
     atomic_uint working; /* workers that have not ended */
@@ -499,6 +501,8 @@ static inline void crowd_work(void *ctx, unsigned index)
     for (i = 0; c->until_closed ? !w.found_closed : i < c->sections; i++) {
         if (test_failed())
             break;
+        if (c->pace != 0)
+            TEST_AWAIT(CROWD_READ(&c->resets) >= i / c->pace);
         if (c->published)
             harena_provider_read_lock(c->provider);
         crowd_section(&w, atomic_load_explicit(&c->shared, memory_order_acquire),

@@ -19,7 +19,9 @@ static void reset_until_done(void *ctx, unsigned index)
     while (CROWD_READ(&c->working) > 0 && !test_failed()) {
         result = harena_shared_reset(atomic_load(&c->shared));
         TEST_EXPECT_MSG(result == 0 || result == -EAGAIN, "reset gives %d", result);
-        next = CROWD_READ(&c->entered) + (unsigned)test_below(&rng, 32);
+        next =
+            CROWD_READ(&c->entered) + 1 + (unsigned)test_below(&rng, c->pace != 0 ? c->pace : 32);
+        atomic_fetch_add(&c->resets, 1); /* lets each worker enter `pace` times more */
         TEST_AWAIT(CROWD_READ(&c->entered) >= next || CROWD_READ(&c->working) == 0);
     }
     test_flavor_unregister(c->flavor);
@@ -119,6 +121,7 @@ START_TEST(resets_under_fire_lose_nothing_that_is_in_a_section)
 
     crowd_init(&team, &crowd_configs[_i], 0, 64 * TEST_MIB);
     team.sections = test_rounds(400);
+    team.pace = team.sections / 16 + 1;
     test_team(roles, &team);
     ck_assert_uint_gt(test_stats(team.provider).retired, 1);
     harena_shared_release(atomic_load(&team.shared));
