@@ -134,6 +134,12 @@ void *hri_arena_alloc(harena *window, size_t size, size_t alignment, bool zeroed
  * window. NULL: refused, and noted as a failure. */
 void *hri_arena_alloc_record(struct hri_arena *a, size_t size);
 
+/* Grows the second window's last object where it is; old_size is not 0, and less than new_size. False: it is not there,
+ * or there is no room. */
+bool hri_arena_grow(harena *window, char *old, size_t old_size, size_t new_size);
+
+/* arena_windows.c */
+
 /* Goes on with the larger of the rests of an arena whose extents `a` has taken over. */
 void hri_arena_adopt_windows(struct hri_arena *a, struct hri_arena *from);
 
@@ -156,10 +162,6 @@ bool hri_arena_reuse_chunk(struct hri_arena *a);
 bool hri_arena_take_initial(struct hri_arena *a, size_t bytes);
 
 size_t hri_arena_len(const struct hri_arena *a);
-
-/* Grows the second window's last object where it is; old_size is not 0, and less than new_size. False: it is not there,
- * or there is no room. */
-bool hri_arena_grow(harena *window, char *old, size_t old_size, size_t new_size);
 
 /* arena_extents.c */
 

@@ -90,6 +90,30 @@ static void reallocs(harena *a, bool zero, uint64_t *random)
     }
 }
 
+/* What lies before a mark stays shown, what is rewound is hidden. */
+static void marks(harena *a, bool zero, uint64_t *random)
+{
+    char *before = use(harena_alloc(a, 33), 33, zero), *at;
+    harena_mark outer = harena_mark_get(a), inner;
+    size_t size;
+
+    if (outer.opaque[0] == 0)
+        return; /* a lane has none */
+    for (int i = 0; i < 20; i++) {
+        size = size_of(random);
+        at = use(harena_alloc(a, size), size, zero);
+        inner = harena_mark_get(a);
+        use(harena_alloc(a, size), size, zero);
+        EXPECT(harena_rewind(a, inner) == 0);
+        check_shown(at, size, false);
+        if (i % 4 != 3)
+            continue;
+        EXPECT(harena_rewind(a, outer) == 0);
+        EXPECT(__asan_address_is_poisoned(at) && __asan_address_is_poisoned(at + size - 1));
+        check_shown(before, 33, false);
+    }
+}
+
 static void containers(harena *a, uint64_t *random)
 {
     HARENA_ARRAY(uint64_t) numbers = {0};
@@ -130,6 +154,7 @@ static void allocate(harena *a, bool zero, uint64_t *random)
     }
     texts(a);
     reallocs(a, zero, random);
+    marks(a, zero, random);
     containers(a, random);
 }
 

@@ -85,6 +85,75 @@ static void reset_of_a_run(void)
     touch(at, 300000);
 }
 
+static void rewound(void)
+{
+    harena *a = arena_of(0, false);
+    harena_mark mark = harena_mark_get(a);
+    char *at = must(harena_alloc(a, 100));
+
+    if (harena_rewind(a, mark) != 0)
+        exit(3);
+    touch(at, 0);
+}
+
+static void rewound_run(void)
+{
+    harena *a = arena_of(0, false);
+    char *at = must(harena_alloc(a, 100000));
+    harena_mark mark = harena_mark_get(a);
+
+    at = must(harena_alloc(a, 30001));
+    if (harena_rewind(a, mark) != 0)
+        exit(3);
+    touch(at, 30000);
+}
+
+static void rewound_chunks(void)
+{
+    harena *a = arena_of(0, true);
+    harena_mark mark = harena_mark_get(a);
+    char *at = NULL;
+
+    for (int i = 0; i < 3000; i++)
+        at = must(harena_alloc(a, 100));
+    if (harena_rewind(a, mark) != 0)
+        exit(3);
+    touch(at, 99);
+}
+
+static void frame_over(void)
+{
+    harena *a = arena_of(0, false);
+    char *at;
+
+    must(harena_alloc(a, 100));
+    harena_keep(a);
+    at = must(harena_alloc(a, 100));
+    harena_reset(a);
+    touch(at, 99);
+}
+
+static void scratch_over(void)
+{
+    harena *scratch = must(harena_scratch_begin(NULL));
+    char *at = must(harena_alloc(scratch, 100));
+
+    harena_scratch_end(scratch);
+    touch(at, 0);
+}
+
+static void absorbed_and_reset(void)
+{
+    harena *a = arena_of(0, false), *from = arena_of(0, false);
+    char *at = must(harena_alloc(from, 100));
+
+    if (harena_absorb(a, from) != 0)
+        exit(3);
+    memset(at, 1, 100);
+    harena_reset(a);
+    touch(at, 0);
+}
+
 static void release(void)
 {
     harena *a = must(harena_create(NULL));
@@ -372,6 +441,12 @@ static const struct {
     {"reset_spare", reset_spare},
     {"reset_given_back", reset_given_back},
     {"reset_of_a_run", reset_of_a_run},
+    {"rewound", rewound},
+    {"rewound_run", rewound_run},
+    {"rewound_chunks", rewound_chunks},
+    {"frame_over", frame_over},
+    {"scratch_over", scratch_over},
+    {"absorbed_and_reset", absorbed_and_reset},
     {"release", release},
     {"release_rcu", release_rcu},
     {"overflow", overflow},
