@@ -147,6 +147,10 @@ void *harena_clone(const void *bytes, size_t size)
         errno = EINVAL;
         return NULL;
     }
+    if (size > PTRDIFF_MAX) { /* no malloc gives that; some sanitizers' stop the program */
+        errno = ENOMEM;
+        return NULL;
+    }
     at = malloc(hri_max(size, 1));
     if (at != NULL && size != 0)
         memcpy(at, bytes, size);

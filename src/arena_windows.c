@@ -130,7 +130,7 @@ bool hri_arena_reuse_chunk(struct hri_arena *a)
 {
     char *from;
 
-    if (a->held != HRI_CHUNK || a->extent == 0 || a->zero || a->own_memory != NULL)
+    if (a->held != HRI_CHUNK || a->extent == 0 || a->own_memory != NULL)
         return false;
     from = hri_chunk_address(a->provider, a->extent - 1);
     hri_arena_open_window(a, from, from + HRI_CHUNK,

@@ -14,6 +14,10 @@ enum {
     READ_LEAST = 4096, /* room that a read from a file is given */
 };
 
+/* The inline paths, for callers that do not inline. */
+extern inline int harena_buf_write(harena_buf *b, const void *bytes, size_t size);
+extern inline size_t harena_buf_read(harena_buf *b, void *to, size_t size);
+
 void harena_buf_init(harena_buf *b, harena *arena)
 {
     *b = (harena_buf){.arena = arena};
@@ -94,7 +98,7 @@ void harena_buf_commit(harena_buf *b, size_t size)
 
 /* ---- write ---- */
 
-int harena_buf_write(harena_buf *b, const void *bytes, size_t size)
+int harena_buf_write_slow(harena_buf *b, const void *bytes, size_t size)
 {
     size_t inside = (size_t)((uintptr_t)bytes - (uintptr_t)b->data);
     bool own = b->data != NULL && inside < b->cap;
@@ -185,7 +189,7 @@ static char *take(harena_buf *b, size_t *size)
     return at;
 }
 
-size_t harena_buf_read(harena_buf *b, void *to, size_t size)
+size_t harena_buf_read_slow(harena_buf *b, void *to, size_t size)
 {
     char *at;
 

@@ -8,6 +8,7 @@
 #ifndef HARENA_BUF_H
 #define HARENA_BUF_H
 #include <harena/arena.h>
+#include <string.h>
 #include <sys/types.h>
 HARENA_BEGIN_DECLS
 
@@ -28,12 +29,25 @@ HARENA_API void harena_buf_init(harena_buf *b, harena *arena);
 
 /* ---- write ---- */
 
+/* What harena_buf_write calls where there is no room: the same.
+ * Thread: owner.
+ * Fails: as harena_buf_write. */
+HARENA_API int harena_buf_write_slow(harena_buf *b, const void *bytes, size_t size);
+
 /* Appends `size` bytes, which may lie in the buffer itself; one byte; a string without its NUL. Size 0: nothing.
  * Thread: owner.
  * Fails: 0; -ENOMEM: nothing was written, and the error sticks; -EINVAL: NULL bytes with a size, NULL string, no
  *     arena.
  * Cost: a copy; room doubles, in place if the buffer was its arena's last allocation. */
-HARENA_API int harena_buf_write(harena_buf *b, const void *bytes, size_t size);
+HARENA_API HARENA_INLINE int harena_buf_write(harena_buf *b, const void *bytes, size_t size)
+{
+    if (HARENA_LIKELY(size <= b->cap - b->len && b->error == 0 && bytes != NULL && size != 0)) {
+        memmove(b->data + b->len, bytes, size);
+        b->len += size;
+        return 0;
+    }
+    return harena_buf_write_slow(b, bytes, size);
+}
 HARENA_API int harena_buf_write_byte(harena_buf *b, unsigned char byte);
 HARENA_API int harena_buf_write_string(harena_buf *b, const char *string);
 
@@ -58,11 +72,24 @@ HARENA_API void harena_buf_commit(harena_buf *b, size_t size);
 
 /* ---- read ---- */
 
+/* What harena_buf_read calls for the last bytes: the same.
+ * Thread: owner.
+ * Fails: never. */
+HARENA_API size_t harena_buf_read_slow(harena_buf *b, void *to, size_t size);
+
 /* Copies up to `size` unread bytes out, and returns how many; 0 at the end.
  * Thread: owner.
  * Fails: never.
  * Cost: the copy. */
-HARENA_API size_t harena_buf_read(harena_buf *b, void *to, size_t size);
+HARENA_API HARENA_INLINE size_t harena_buf_read(harena_buf *b, void *to, size_t size)
+{
+    if (HARENA_LIKELY(size < b->len - b->off)) {
+        memcpy(to, b->data + b->off, size);
+        b->off += size;
+        return size;
+    }
+    return harena_buf_read_slow(b, to, size);
+}
 
 /* One byte, 0 to 255; -1 at the end.
  * Thread: owner.

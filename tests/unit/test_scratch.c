@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Scratch arenas: frames, which arena one gets, what threads leave behind; and copies on the heap. */
+#include "../support/suite.h"
 #include "unit.h"
+
+#include <limits.h>
 
 static char *filled(harena *arena, size_t size, unsigned char value)
 {
@@ -184,13 +187,18 @@ START_TEST(a_thread_that_ends_leaves_nothing)
 }
 END_TEST
 
+/* Rounds of destructors in which a thread may do something: in the last ones ThreadSanitizer has given it up. */
+#define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - (TEST_TSAN ? 2 : 0))
+
 static pthread_key_t late_key;
+static __thread int rounds;
 
 /* Runs in each round of destructors, also after the library's last one. */
-static void use_late(void *rounds)
+static void use_late(void *any)
 {
     use_some(NULL);
-    pthread_setspecific(late_key, rounds);
+    if (++rounds < ROUNDS)
+        pthread_setspecific(late_key, any);
 }
 
 static void *use_until_the_end(void *ctx)
@@ -200,13 +208,14 @@ static void *use_until_the_end(void *ctx)
     return NULL;
 }
 
-static void use_late_and_end(void *rounds)
+static void use_late_and_end(void *any)
 {
     harena *scratch = SUCCEEDS(harena_scratch_begin(NULL));
 
     filled(scratch, 100000, 1);
     harena_scratch_end(scratch);
-    pthread_setspecific(late_key, rounds);
+    if (++rounds < ROUNDS)
+        pthread_setspecific(late_key, any);
 }
 
 START_TEST(destructors_may_use_scratch_arenas)
