@@ -3,6 +3,7 @@
 #include "bench.h"
 
 #include <harena.h>
+#include <pthread.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct sample {
     unsigned threads, rounds;
     harena_provider *provider;
     harena_shared *shared;
+    pthread_mutex_t mutex; /* of the contender that shares a private arena */
     struct thread {
         __attribute__((aligned(128))) struct raw raw;
         harena *arena;
@@ -251,6 +253,35 @@ static void shared_teardown(struct sample *sample)
     harena_shared_release_now(sample->shared);
 }
 
+/* ---- one private arena for all threads, behind a mutex ---- */
+
+static void locked_setup(struct sample *sample)
+{
+    sample->thread[0].arena = create_arena(sample);
+}
+
+static void *locked_alloc(struct sample *sample, size_t size)
+{
+    void *at;
+
+    pthread_mutex_lock(&sample->mutex);
+    at = harena_alloc(sample->thread[0].arena, size);
+    pthread_mutex_unlock(&sample->mutex);
+    return at;
+}
+
+FILL(locked, (void)0, locked_alloc(sample, *size))
+
+static void locked_reset(struct sample *sample)
+{
+    harena_reset(sample->thread[0].arena);
+}
+
+static void locked_teardown(struct sample *sample)
+{
+    harena_release(sample->thread[0].arena);
+}
+
 static const struct contender contenders[] = {
     {"raw bump", raw_setup, nothing, raw_one, raw_path, raw_leave, reset_nothing, raw_teardown, 0},
     {"harena_alloc", arena_setup, nothing, arena_one, arena_path, arena_leave, reset_nothing,
@@ -263,6 +294,8 @@ static const struct contender contenders[] = {
      shared_teardown, 0.7},
     {"harena_shared_alloc_atomic", shared_setup, nothing, atomic_one, atomic_path, nothing,
      shared_reset, shared_teardown, 0},
+    {"mutex + harena_alloc", locked_setup, nothing, locked_one, locked_path, nothing, locked_reset,
+     locked_teardown, 0},
 };
 #define CONTENDERS (sizeof contenders / sizeof *contenders)
 
@@ -384,7 +417,8 @@ static void run_case(size_t number, unsigned threads, const struct bench_options
     struct sample sample = {.objects = cases[number].objects,
                             .rounds = cases[number].rounds,
                             .threads = threads,
-                            .provider = provider};
+                            .provider = provider,
+                            .mutex = PTHREAD_MUTEX_INITIALIZER};
     struct result *results = calloc(options->repetitions * CONTENDERS, sizeof *results);
     uint8_t *sizes = bench_sizes(sample.objects);
     unsigned rep, i;
