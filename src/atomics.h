@@ -60,6 +60,7 @@ void hri_model_point(const volatile void *at, bool writes, const char *file, int
 #define hri_fetch_or_acq_rel(p, v)  (HRI_RMW(p), __atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL))
 #define hri_fetch_or_relaxed(p, v)  (HRI_RMW(p), __atomic_fetch_or((p), (v), __ATOMIC_RELAXED))
 #define hri_fetch_or_seq_cst(p, v)  (HRI_RMW(p), __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST))
+#define hri_fetch_and_relaxed(p, v) (HRI_RMW(p), __atomic_fetch_and((p), (v), __ATOMIC_RELAXED))
 #define hri_fetch_and_seq_cst(p, v) (HRI_RMW(p), __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST))
 
 #define hri_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)

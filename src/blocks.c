@@ -39,11 +39,6 @@ static inline uint64_t warm_bits(uint32_t bits)
     return (uint64_t)bits << 32;
 }
 
-static inline uint32_t low_bits(uint32_t n)
-{
-    return n >= 32 ? UINT32_MAX : (UINT32_C(1) << n) - 1;
-}
-
 static inline uint32_t lowest(uint32_t bits)
 {
     return (uint32_t)__builtin_ctz(bits);
@@ -282,17 +277,6 @@ void hri_blocks_put_cold(struct hri_blocks *b, uint32_t chunk)
 
 /* ---- runs ---- */
 
-/* The bits of a run that starts at `chunk`, block after block: those of the block, and on to the next. */
-static uint32_t run_bits(uint32_t *chunk, uint32_t *length)
-{
-    uint32_t first = *chunk % HRI_BLOCK_CHUNKS, room = HRI_BLOCK_CHUNKS - first;
-    uint32_t n = *length < room ? *length : room;
-
-    *chunk += n;
-    *length -= n;
-    return low_bits(n) << first;
-}
-
 /* Bits at which `length` set bits begin. */
 static uint32_t run_starts(uint32_t bits, uint32_t length)
 {
@@ -325,7 +309,7 @@ void hri_blocks_untake(struct hri_blocks *b, uint32_t chunk, uint32_t length)
     while (length != 0) {
         uint32_t block = chunk / HRI_BLOCK_CHUNKS;
 
-        put_bits(b, block, run_bits(&chunk, &length), false);
+        put_bits(b, block, hri_run_bits(&chunk, &length), false);
     }
 }
 
@@ -335,7 +319,7 @@ void hri_blocks_warm(struct hri_blocks *b, uint32_t chunk, uint32_t length)
         uint32_t block = chunk / HRI_BLOCK_CHUNKS;
 
         /* Relaxed: the holder alone reads these bits until the put, which releases. */
-        hri_fetch_or_relaxed(&b->table[block].state, warm_bits(run_bits(&chunk, &length)));
+        hri_fetch_or_relaxed(&b->table[block].state, warm_bits(hri_run_bits(&chunk, &length)));
     }
 }
 
@@ -349,7 +333,7 @@ static bool take_run_at(struct hri_blocks *b, uint32_t chunk, uint32_t length, u
     while (left != 0) {
         uint32_t block = at / HRI_BLOCK_CHUNKS, before = at;
 
-        if (!take_bits(b, block, run_bits(&at, &left), cold)) {
+        if (!take_bits(b, block, hri_run_bits(&at, &left), cold)) {
             hri_blocks_untake(b, chunk, before - chunk);
             return false;
         }
@@ -364,7 +348,7 @@ static bool look_at_run(const struct hri_blocks *b, uint32_t chunk, uint32_t len
     while (length != 0) {
         uint64_t state =
             hri_load_relaxed(&b->table[chunk / HRI_BLOCK_CHUNKS].state); /* relaxed: a guess */
-        uint32_t bits = run_bits(&chunk, &length);
+        uint32_t bits = hri_run_bits(&chunk, &length);
 
         if ((taken_of(state) & bits) != 0)
             return false;
@@ -512,6 +496,22 @@ uint32_t hri_blocks_find_room(const struct hri_blocks *b, uint32_t length)
 }
 
 /* ---- purge ---- */
+
+uint32_t hri_blocks_take_cold_bits(struct hri_blocks *b, uint32_t block, uint32_t bits)
+{
+    struct hri_block *at = &b->table[block];
+    uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
+
+    while ((bits &= ~taken_of(state) & ~warm_of(state)) != 0)
+        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bits))) /* PAIR chunk-1 */
+            break;
+    return bits;
+}
+
+void hri_blocks_untake_bits(struct hri_blocks *b, uint32_t block, uint32_t bits)
+{
+    put_bits(b, block, bits, false);
+}
 
 bool hri_blocks_claim(struct hri_blocks *b, uint32_t block, uint64_t *state)
 {

@@ -27,8 +27,8 @@ struct hri_extent {
 
 struct hri_block {
     uint64_t state;     /* atomic */
-    uint32_t committed; /* atomic; whether the OS has been asked to make the block usable:
-                                      commit.h */
+    uint64_t committed; /* atomic; whether it is usable, by huge pages or not, and what those hold
+                                      beyond what is warm: commit.h */
     uint32_t settler;   /* atomic; a hint: the thread that took chunks here, or below */
     uint32_t advice;    /* atomic; a hint: what the OS was told of huge pages */
     uint8_t raw[HRI_BLOCK_CHUNKS]; /* atomic; 1: a raw chunk of the application's; written by who
@@ -48,6 +48,18 @@ struct hri_blocks {
 static inline struct hri_extent *hri_extent(const struct hri_blocks *blocks, uint32_t chunk)
 {
     return &blocks->table[chunk / HRI_BLOCK_CHUNKS].extents[chunk % HRI_BLOCK_CHUNKS];
+}
+
+/* Of the run of *length chunks from *chunk on, the bits that lie in the first one's block, one for each chunk; *chunk and
+ * *length go on to the next block. */
+static inline uint32_t hri_run_bits(uint32_t *chunk, uint32_t *length)
+{
+    uint32_t first = *chunk % HRI_BLOCK_CHUNKS, room = HRI_BLOCK_CHUNKS - first;
+    uint32_t n = *length < room ? *length : room;
+
+    *chunk += n;
+    *length -= n;
+    return (uint32_t)((UINT64_C(1) << n) - 1) << first;
 }
 
 /* Where a thread takes its chunks: hints, in a line that it alone writes (threads beyond the shards share one, and find
@@ -105,6 +117,10 @@ void hri_blocks_put_cold(struct hri_blocks *blocks, uint32_t chunk);
 
 /* Frees a chunk. False: it was free already; nothing has changed. */
 bool hri_blocks_put(struct hri_blocks *blocks, uint32_t chunk);
+
+/* Takes those of the block's chunks in `bits` that are free and not warm, and puts them again as they are. */
+uint32_t hri_blocks_take_cold_bits(struct hri_blocks *blocks, uint32_t block, uint32_t bits);
+void hri_blocks_untake_bits(struct hri_blocks *blocks, uint32_t block, uint32_t bits);
 
 /* Claims a whole block of which no chunk is taken and some are warm, for a purge. False: it is not so. *state is the
  * block's state before. hri_blocks_purged ends the claim with nothing warm, hri_blocks_unpurged with what was. */

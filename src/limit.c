@@ -9,6 +9,7 @@
  * The soft limit refuses nobody. A charge that passes it says so once, has the idle arenas of all pools dropped, and asks
  * for free blocks to be given back; until use has fallen below it again, each block goes back as it becomes free. */
 #include "limit.h"
+#include "commit.h"
 #include "retention.h"
 
 #include <errno.h>
@@ -98,5 +99,6 @@ int harena_provider_set_limit(harena_provider *provider, size_t limit)
     if (p == NULL)
         return -ENOMEM;
     hri_store_relaxed(&p->limit, (uint64_t)limit); /* relaxed: each charge reads it anew */
+    hri_commit_limit(p);
     return 0;
 }

@@ -50,6 +50,7 @@ struct harena_provider {
     uint64_t limit HRI_ALIGNED; /* bytes; 0: none */
     uint64_t
         committed;   /* bytes; raised by a charge before a chunk becomes warm, never above limit */
+    uint64_t beyond; /* chunks that are not warm, though a huge page may hold them */
     uint64_t peak;   /* bytes; of committed */
     uint64_t purges; /* chunks */
     uint64_t failures;

@@ -53,10 +53,8 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     if (p->source.zeroed)
         for (uint32_t i = 0; i < HRI_BLOCK_CHUNKS; i++)
             at->extents[i].dirty = 0;
-    /* Relaxed: hints, and whoever takes a chunk of the block next has acquired its state. */
-    if (hri_load_relaxed(&at->committed) == HRI_COMMIT_SETTLED)
-        hri_store_relaxed(&at->committed, HRI_COMMIT_USABLE);
-    hri_store_relaxed(&at->settler, HRI_SETTLER_NONE);
+    hri_commit_purged(p, block);
+    hri_store_relaxed(&at->settler, HRI_SETTLER_NONE); /* relaxed: a hint */
     hri_blocks_purged(&p->blocks, block);
     hri_limit_refund(p, chunks);
     hri_fetch_add_relaxed(&p->purges, chunks); /* relaxed: a figure */
@@ -98,6 +96,10 @@ static void purge_chunks(harena_provider *p, uint64_t chunks)
     for (uint32_t chunk = 0; chunk < end && chunks != 0 && p->source.purge != NULL; chunk++) {
         if (!hri_blocks_take_this(&p->blocks, chunk))
             continue;
+        if (!hri_commit_small(p, chunk / HRI_BLOCK_CHUNKS)) {
+            hri_blocks_put(&p->blocks, chunk);
+            continue;
+        }
         if (!purge(p, hri_chunk_address(p, chunk), HRI_CHUNK)) {
             hri_blocks_put(&p->blocks, chunk);
             return;

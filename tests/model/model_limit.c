@@ -76,7 +76,132 @@ static void trim(void)
     harena_provider_trim(world, 0);
 }
 
+/* ---- huge pages ---- */
+
+/* A huge page of which one chunk is in use; the limit has room for a whole block more, if the others go back. */
+static void setup_huge(void)
+{
+    world_create_huge(3, 34);
+    world_own(0, 0);
+    world_huge(0);
+}
+
+/* The same, with room for two blocks more. */
+static void setup_huge_two(void)
+{
+    world_create_huge(3, 65);
+    world_own(0, 0);
+    world_huge(0);
+}
+
+/* Nothing yet; room for a block and two chunks, not for two blocks. */
+static void setup_huge_new(void)
+{
+    world_create_huge(3, 34);
+}
+
+/* As setup_apart, in a huge page that is in use otherwise. */
+static void setup_huge_apart(void)
+{
+    world_create_huge(2, 32);
+    world_fill(0, 0);
+    world_own(1, 1);
+    world_own(0, 3);
+    world_own(0, 5);
+    world_huge(0);
+    world_put(3);
+    world_put(5);
+}
+
+static void get_block(void)
+{
+    EXPLORE_CHECK(world_get(32) != HRI_NO_CHUNK && "refused below the limit");
+}
+
+static void get_block_if_there(void)
+{
+    (void)world_get(32);
+}
+
+static void put_and_get(void)
+{
+    world_put(0);
+    EXPLORE_CHECK(world_get(1) != HRI_NO_CHUNK && "refused below the limit");
+}
+
+static void get_one(void)
+{
+    EXPLORE_CHECK(world_get(1) != HRI_NO_CHUNK && "refused below the limit");
+}
+
+static void lower_the_limit(void)
+{
+    harena_provider_set_limit(world, 2 * HRI_CHUNK);
+}
+
+static void huge_and_quiet(void)
+{
+    world_quiet();
+    world_huge_pages_hold();
+}
+
 const struct explore_model limit_models[] = {
+    {"limit/huge-shed",
+     setup_huge,
+     {get_block, get_one},
+     world_limit_holds,
+     huge_and_quiet,
+     2,
+     3,
+     EXPLORE_NOT},
+    {"limit/huge-shed-two",
+     setup_huge_two,
+     {get_block, get_block},
+     world_limit_holds,
+     huge_and_quiet,
+     2,
+     3,
+     EXPLORE_NOT},
+    {"limit/huge-new",
+     setup_huge_new,
+     {get_block_if_there, get_one},
+     world_limit_holds,
+     huge_and_quiet,
+     2,
+     3,
+     EXPLORE_NOT},
+    {"limit/huge-new-three",
+     setup_huge_new,
+     {get_block_if_there, get_one, get_and_put_if_there},
+     world_limit_holds,
+     huge_and_quiet,
+     1,
+     2,
+     EXPLORE_NOT},
+    {"limit/huge-run-purges",
+     setup_huge_apart,
+     {run_and_put, put_1},
+     world_limit_holds,
+     huge_and_quiet,
+     2,
+     3,
+     EXPLORE_NOT},
+    {"limit/huge-trim",
+     setup_huge,
+     {put_and_get, trim},
+     world_limit_holds,
+     huge_and_quiet,
+     2,
+     3,
+     EXPLORE_NOT},
+    {"limit/huge-lower",
+     setup_huge,
+     {get_and_put_if_there, lower_the_limit},
+     world_limit_holds,
+     huge_and_quiet,
+     2,
+     3,
+     EXPLORE_NOT},
     {"limit/two",
      setup_two,
      {get_and_put, get_and_put},

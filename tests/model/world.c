@@ -2,6 +2,7 @@
 /* The OS, the provider and the owners that the models share. */
 #include "world.h"
 
+#include "commit.h"
 #include "generation.h"
 #include "os.h"
 
@@ -31,11 +32,14 @@ void (*world_after_point)(void);
 static char *addresses; /* all that the OS of the models has */
 static size_t reserved;
 static uint32_t filled; /* chunks that are taken from the start to the end */
+static bool has_huge_pages;
 
 /* What the explorer puts back before each run. */
 static struct {
     uint8_t owner[MOST_CHUNKS];  /* thread + 1 */
     uint8_t usable[MOST_BLOCKS]; /* committed */
+    uint8_t huge[MOST_BLOCKS];   /* advised for huge pages */
+    uint8_t held[MOST_CHUNKS];   /* has memory of the OS */
     struct {
         void *record;
         size_t bytes;
@@ -85,8 +89,10 @@ static int purge(void *at, size_t bytes)
     uint32_t chunk = (uint32_t)(in_region(at) / HRI_CHUNK);
 
     explore_touch(&world->blocks.table[chunk / 32].extents);
-    for (size_t i = 0; i < bytes / HRI_CHUNK; i++)
+    for (size_t i = 0; i < bytes / HRI_CHUNK; i++) {
         EXPLORE_CHECK(shadow.owner[chunk + i] == 0 && "memory in use is purged");
+        shadow.held[chunk + i] = 0;
+    }
     return 0;
 }
 
@@ -95,9 +101,9 @@ static void release(void *at, size_t bytes)
     (void)at, (void)bytes;
 }
 
-static unsigned no_huge_modes(void)
+static unsigned huge_modes(void)
 {
-    return 0;
+    return has_huge_pages ? HRI_OS_2M_MADVISE : 0;
 }
 
 static void name_mapping(void *at, size_t bytes, const char *name)
@@ -107,7 +113,9 @@ static void name_mapping(void *at, size_t bytes, const char *name)
 
 static void advise_huge(void *at, size_t bytes, bool huge)
 {
-    (void)at, (void)bytes, (void)huge;
+    (void)bytes;
+    explore_touch(&world->blocks.table[in_region(at) / HRI_BLOCK].extents);
+    shadow.huge[in_region(at) / HRI_BLOCK] = huge;
 }
 
 static uint32_t processors(void)
@@ -135,7 +143,7 @@ static void ignore_figures(void)
             explore_ignore(&world->shards[i], offsetof(struct hri_provider_shard, home));
 }
 
-void world_create(uint32_t blocks, uint32_t limit)
+static void create(uint32_t blocks, uint32_t limit)
 {
     harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
 
@@ -159,7 +167,7 @@ void world_create(uint32_t blocks, uint32_t limit)
         .release = release,
         .advise_huge = advise_huge,
         .name_mapping = name_mapping,
-        .huge_modes = no_huge_modes,
+        .huge_modes = huge_modes,
         .wait = explore_wait,
         .wake = explore_wake,
         .memory = memory,
@@ -169,6 +177,7 @@ void world_create(uint32_t blocks, uint32_t limit)
     options.reserve = blocks * HRI_BLOCK;
     options.limit = limit * HRI_CHUNK;
     options.rcu = &explore_rcu;
+    options.huge_pages = has_huge_pages ? HARENA_HUGE_ON : HARENA_HUGE_AUTO;
     world = harena_provider_create(&options);
     if (world == NULL)
         abort();
@@ -184,6 +193,18 @@ void world_create(uint32_t blocks, uint32_t limit)
     world_watch_stacks(&world->slab, GROUP_OF_STACKS);
 }
 
+void world_create(uint32_t blocks, uint32_t limit)
+{
+    has_huge_pages = false;
+    create(blocks, limit);
+}
+
+void world_create_huge(uint32_t blocks, uint32_t limit)
+{
+    has_huge_pages = true;
+    create(blocks, limit);
+}
+
 void world_watch_stacks(const struct hri_slab *slab, int first_group)
 {
     for (int i = 0; i < CLASSES; i++)
@@ -193,6 +214,60 @@ void world_watch_stacks(const struct hri_slab *slab, int first_group)
 void world_fail_commit(int n)
 {
     shadow.commits_until_failure = n;
+}
+
+/* ---- memory that the OS has given ---- */
+
+static uint32_t held(void)
+{
+    uint32_t all = 0;
+
+    for (int i = 0; i < MOST_CHUNKS; i++)
+        all += shadow.held[i];
+    return all;
+}
+
+/* A huge page comes at any touch: also where there are small pages, which the kernel may replace by one. */
+static void touch(uint32_t chunk)
+{
+    if (shadow.huge[chunk / 32])
+        memset(&shadow.held[chunk / 32 * 32], 1, 32);
+    else
+        shadow.held[chunk] = 1;
+    EXPLORE_CHECK((!has_huge_pages || held() * HRI_CHUNK < world->limit + HRI_BLOCK) &&
+                  "huge pages hold a block more than the limit allows");
+}
+
+void world_huge(uint32_t block)
+{
+    uint32_t cold = ~(uint32_t)(world->blocks.table[block].state >> 32);
+
+    world->blocks.table[block].committed = (uint64_t)cold << 32 | HRI_COMMIT_HUGE | HRI_COMMIT_TOLD;
+    world->blocks.table[block].advice = HRI_ADVISE_FOR;
+    world->beyond += (uint64_t)__builtin_popcount(cold);
+    shadow.huge[block] = 1;
+    memset(&shadow.held[block * 32], 1, 32);
+}
+
+void world_huge_pages_hold(void)
+{
+    uint64_t bits = 0;
+
+    for (uint32_t i = 0; i < world->blocks.count * 32; i++) {
+        const struct hri_block *block = &world->blocks.table[i / 32];
+        bool warm = (block->state >> (32 + i % 32) & 1) != 0;
+        bool beyond = (block->committed >> (32 + i % 32) & 1) != 0;
+
+        bits += beyond;
+        EXPLORE_CHECK((!warm || !beyond) && "a warm chunk is counted twice");
+        EXPLORE_CHECK((warm || beyond || !shadow.held[i]) && "memory is held that is not counted");
+        EXPLORE_CHECK((warm || beyond || !shadow.huge[i / 32] ||
+                       (uint32_t)block->committed == HRI_COMMIT_USABLE) &&
+                      "a huge page may bring what is not counted");
+    }
+    EXPLORE_CHECK(bits == world->beyond && "the sum is not that of the blocks");
+    EXPLORE_CHECK(world->committed + world->beyond * HRI_CHUNK <= world->limit &&
+                  "more is held than the limit allows");
 }
 
 /* ---- owners of chunks ---- */
@@ -206,6 +281,7 @@ void world_took(uint32_t chunk, uint32_t length)
         EXPLORE_CHECK((world->blocks.table[i / 32].state >> (32 + i % 32) & 1) != 0 &&
                       "a chunk was handed out that is not warm");
         shadow.owner[i] = (uint8_t)(explore_self() + 1);
+        touch(i);
     }
     explore_note("has, from chunk and so many:", chunk, length);
 }

@@ -10,6 +10,14 @@ extern harena_provider *world;
 /* A provider of so many blocks with a limit in chunks (0: none) whose flavour is the explorer's. */
 void world_create(uint32_t blocks, uint32_t limit);
 
+/* The same where the kernel has huge pages, and all blocks are to have them. */
+void world_create_huge(uint32_t blocks, uint32_t limit);
+
+/* In setup: the block is a huge page. When all is quiet: what huge pages hold is counted, and within the limit. (At each
+ * touch: it is less than a block above.) */
+void world_huge(uint32_t block);
+void world_huge_pages_hold(void);
+
 /* Chunk by chunk: who has it. Taking what somebody has, giving what one does not have, purging what is in use and
  * using what was not committed are failures. */
 void world_took(uint32_t chunk, uint32_t length);

@@ -7,11 +7,13 @@
 #include "../unit/unit.h"
 #include "os.h"
 #include "sanitizer.h"
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 
-#define PAGE 4096
+#define PAGE   4096
+#define REGION (128 * MIB)
 
 static uint64_t now = 1000000;
 
@@ -33,10 +35,10 @@ static void a_second_passes(void)
 /* Pages of [at, at + bytes) that the kernel has given memory. */
 static size_t resident(void *at, size_t bytes)
 {
-    static unsigned char pages[64 * MIB / PAGE];
+    static unsigned char pages[REGION / PAGE];
     size_t count = 0;
 
-    EXPECT(bytes <= 64 * MIB);
+    EXPECT(bytes <= REGION);
     ck_assert_int_eq(mincore(at, bytes, pages), 0);
     for (size_t i = 0; i < bytes / PAGE; i++)
         count += pages[i] & 1;
@@ -146,6 +148,131 @@ START_TEST(resident_memory_stays_near_the_limit)
         ck_assert_uint_le(brought_in_vain(length, &random), BLOCK);
     for (int i = 0; i < 40; i++)
         ck_assert_uint_lt(brought_in_vain(0, &random), 2 * BLOCK);
+}
+END_TEST
+
+/* An object of each size for each arena in turn, as threads come by: from 2 MiB on their runs have room to become longer, so
+ * each begins a block of its own. Then runs of whole blocks until the limit refuses, then single chunks. */
+START_TEST(many_that_grow_stay_near_the_limit)
+{
+    enum { ARENAS = 12, LIMIT = 64 * MIB };
+    static const size_t sizes[] = {40000, 70000, 250000};
+    harena_provider *p = provider_of(REGION, LIMIT, NULL);
+    harena *arenas[ARENAS], *whole = arena_of(p, 0);
+    char *first = SUCCEEDS(harena_chunk_get(p)), *memory;
+    size_t size = sizes[_i], used;
+
+    harena_chunk_put(p, first);
+    for (int i = 0; i < ARENAS; i++)
+        arenas[i] = arena_of(p, 0);
+    for (size_t n = 0; stats_of(p).committed < LIMIT / 8 * 5; n++)
+        memset(SUCCEEDS(harena_alloc(arenas[n % ARENAS], size)), 1, size);
+    while ((memory = harena_alloc(whole, BLOCK)) != NULL)
+        memset(memory, 1, BLOCK);
+    while ((memory = harena_alloc(whole, CHUNK)) != NULL)
+        memset(memory, 1, CHUNK);
+    used = resident(first, REGION) * PAGE;
+    ck_assert_uint_eq(stats_of(p).committed, LIMIT);
+    ck_assert_uint_le(used, LIMIT + BLOCK);
+    for (int i = 0; i < ARENAS; i++)
+        harena_release(arenas[i]);
+    harena_release(whole);
+    ends_clean(p);
+}
+END_TEST
+
+/* ---- many threads at the limit ---- */
+
+enum { WORKERS = 4, OBJECTS = 4096, STORM_LIMIT = 48 * MIB };
+
+struct worker {
+    harena_provider *provider;
+    harena *arenas[4];
+    struct {
+        unsigned char *at;
+        size_t size;
+    } objects[OBJECTS];
+    size_t count;
+    test_rng random;
+};
+
+static pthread_barrier_t everybody;
+
+/* Objects of many sizes until the limit refuses, each filled with its number. */
+static void take_all(struct worker *w)
+{
+    static const size_t most[] = {4000, 100000, 400000, 3000000};
+    size_t kind = test_random(&w->random) % 4;
+
+    for (w->count = 0; w->count < OBJECTS; w->count++) {
+        size_t size = 1 + test_random(&w->random) % most[kind];
+        void *at = harena_alloc(w->arenas[w->count % 4], size);
+
+        if (at == NULL && size <= CHUNK)
+            break;
+        w->objects[w->count].at = at;
+        w->objects[w->count].size = at != NULL ? size : 0;
+        if (at != NULL)
+            memset(at, (int)(w->count % 251), size);
+    }
+}
+
+/* Nothing was lost when rests of huge pages went back. */
+static void give_most(struct worker *w)
+{
+    size_t kept = test_random(&w->random) % 4;
+
+    for (size_t i = 0; i < w->count; i++)
+        EXPECT(all_bytes(w->objects[i].at, w->objects[i].size, (unsigned char)(i % 251)));
+    for (size_t i = 0; i < 4; i++)
+        if (i != kept)
+            harena_reset(w->arenas[i]);
+    if (test_random(&w->random) % 2 == 0)
+        harena_reset(w->arenas[kept]);
+    if (test_random(&w->random) % 4 == 0)
+        harena_provider_trim(w->provider, 0);
+}
+
+static void *work(void *argument)
+{
+    struct worker *w = argument;
+
+    for (int round = 0; round < 40; round++) {
+        take_all(w);
+        pthread_barrier_wait(&everybody); /* to be looked at */
+        pthread_barrier_wait(&everybody);
+        give_most(w);
+    }
+    return NULL;
+}
+
+START_TEST(many_threads_at_the_limit_stay_near_it)
+{
+    static struct worker workers[WORKERS];
+    harena_provider *p = provider_of(REGION, STORM_LIMIT, NULL);
+    char *first = SUCCEEDS(harena_chunk_get(p));
+    pthread_t threads[WORKERS];
+
+    ck_assert_int_eq(pthread_barrier_init(&everybody, NULL, WORKERS + 1), 0);
+    for (int i = 0; i < WORKERS; i++) {
+        workers[i] = (struct worker){.provider = p, .random = test_rng_for((unsigned)i)};
+        for (int n = 0; n < 4; n++)
+            workers[i].arenas[n] = arena_of(p, 0);
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    }
+    for (int round = 0; round < 40; round++) {
+        pthread_barrier_wait(&everybody);
+        ck_assert_uint_le(resident(first, REGION) * PAGE, STORM_LIMIT + BLOCK);
+        pthread_barrier_wait(&everybody);
+    }
+    for (int i = 0; i < WORKERS; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], NULL), 0);
+        for (int n = 0; n < 4; n++)
+            harena_release(workers[i].arenas[n]);
+    }
+    harena_chunk_put(p, first);
+    ends_clean(p);
+    pthread_barrier_destroy(&everybody);
 }
 END_TEST
 
@@ -293,6 +420,8 @@ int main(void)
     tcase_add_test(tests, run_does_not_bring_a_block_for_its_last_byte);
     tcase_add_test(tests, huge_pages_come_where_they_are_asked_for);
     tcase_add_test(tests, resident_memory_stays_near_the_limit);
+    tcase_add_loop_test(tests, many_that_grow_stay_near_the_limit, 0, 3);
+    tcase_add_test(tests, many_threads_at_the_limit_stay_near_it);
     if (TEST_TSAN) {
         printf("real_memory: ThreadSanitizer's shadow counts as memory of the process: not all is "
                "tested\n");

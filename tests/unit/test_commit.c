@@ -8,7 +8,9 @@ enum advice { NOTHING, FOR, AGAINST };
 static struct hri_os real;
 static unsigned modes, calls;
 static char *region;
-static enum advice last[512]; /* by block */
+static enum advice last[512];     /* by block */
+static size_t purged[512];        /* bytes, by block */
+static enum advice at_purge[512]; /* what was advised when some of it went back last */
 
 static unsigned test_modes(void)
 {
@@ -22,6 +24,16 @@ static void record_advice(void *at, size_t bytes, bool huge)
     EXPECT(bytes == BLOCK && (uintptr_t)at % BLOCK == 0 && block < 512);
     last[block] = huge ? FOR : AGAINST;
     calls++;
+}
+
+static int record_purge(void *at, size_t bytes)
+{
+    size_t block = (size_t)((char *)at - region) / BLOCK;
+
+    EXPECT(block < 512);
+    purged[block] += bytes;
+    at_purge[block] = last[block];
+    return real.purge(at, bytes);
 }
 
 static void *remember_region(size_t bytes, size_t align)
@@ -39,6 +51,7 @@ static void set_up(void)
     hri_os.huge_modes = test_modes;
     hri_os.advise_huge = record_advice;
     hri_os.reserve = remember_region;
+    hri_os.purge = record_purge;
 }
 
 static void tear_down(void)
@@ -143,6 +156,100 @@ START_TEST(block_in_use_is_not_advised_again)
 }
 END_TEST
 
+/* ---- with a hard limit ---- */
+
+/* A process that uses eight chunks of a huge page, and has the first four blocks in use. */
+static harena_provider *make_with_a_rest(enum harena_huge_pages policy, size_t limit)
+{
+    harena_provider *p = make(policy, HRI_OS_2M_MADVISE);
+
+    harena_provider_set_limit(p, limit);
+    fill_blocks(p, 4);
+    for (int i = 0; i < 8; i++)
+        (void)SUCCEEDS(harena_chunk_get(p));
+    return p;
+}
+
+START_TEST(block_for_which_the_limit_has_no_room_is_small)
+{
+    enum harena_huge_pages policy = _i == 0 ? HARENA_HUGE_AUTO : HARENA_HUGE_ON;
+    enum advice otherwise = policy == HARENA_HUGE_AUTO ? NOTHING : FOR;
+
+    (void)make_with_a_rest(policy, 5 * BLOCK);
+    ck_assert_int_eq(last[0], otherwise);
+    ck_assert_int_eq(last[4], FOR); /* it fits to the byte */
+    last[0] = last[4] = NOTHING;
+    (void)make_with_a_rest(policy, 5 * BLOCK - CHUNK);
+    ck_assert_int_eq(last[0], otherwise);
+    ck_assert_int_eq(last[4], NOTHING);
+}
+END_TEST
+
+/* Whole blocks bring nothing more than what is committed of them, and what is taken out of the rest is counted once. */
+START_TEST(rest_of_a_huge_page_stays_while_the_limit_has_room)
+{
+    harena_provider *p = make_with_a_rest(HARENA_HUGE_AUTO, 7 * BLOCK);
+    harena *arena = arena_of(p, 0);
+
+    (void)SUCCEEDS(harena_alloc(arena, BLOCK));
+    (void)SUCCEEDS(harena_alloc(arena, BLOCK));
+    for (int i = 0; i < 24; i++)
+        (void)SUCCEEDS(harena_chunk_get(p));
+    ck_assert_int_eq(last[4], FOR);
+    ck_assert_uint_eq(stats_of(p).committed, 7 * BLOCK);
+    for (int block = 0; block < 8; block++)
+        ck_assert_uint_eq(purged[block], 0);
+}
+END_TEST
+
+/* Also if there was no limit when it came. */
+START_TEST(rest_of_a_huge_page_goes_back_before_others_are_served)
+{
+    harena_provider *p = make_with_a_rest(HARENA_HUGE_AUTO, _i == 0 ? 6 * BLOCK : 0);
+    harena *arena = arena_of(p, 0);
+
+    harena_provider_set_limit(p, 6 * BLOCK);
+
+    (void)SUCCEEDS(harena_alloc(arena, BLOCK));
+    ck_assert_uint_eq(purged[4], 0);
+    harena_provider_set_limit(p, 6 * BLOCK - CHUNK);
+    ck_assert_uint_eq(purged[4], 24 * CHUNK);
+    ck_assert_int_eq(at_purge[4], AGAINST);
+    ck_assert_uint_eq(stats_of(p).committed, 5 * BLOCK + 8 * CHUNK);
+    for (int i = 0; i < 23; i++)
+        (void)SUCCEEDS(harena_chunk_get(p));
+    FAILS(ENOMEM, harena_chunk_get(p));
+    ck_assert_uint_eq(purged[4], 24 * CHUNK);
+}
+END_TEST
+
+/* A huge page in their place, by khugepaged or by a touch, would bring back what the limit has ceased to count. */
+START_TEST(block_that_loses_single_chunks_is_no_longer_huge)
+{
+    enum { BLOCKS = 8, SINGLES = 2, CHUNKS = BLOCKS * BLOCK / CHUNK };
+    harena_provider *p = make(HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE);
+    harena *arena = arena_of(p, 0);
+    char *apart[SINGLES] = {NULL};
+
+    (void)SUCCEEDS(harena_alloc(arena, 1)); /* has its own first chunk */
+    for (size_t i = 1; i < CHUNKS; i++) {
+        char *chunk = SUCCEEDS(harena_chunk_get(p));
+
+        for (size_t n = 0; n < SINGLES; n++)
+            if (chunk == region + 6 * BLOCK + (2 * n + 1) * CHUNK)
+                apart[n] = chunk;
+    }
+    ck_assert_int_eq(last[6], FOR);
+    harena_provider_set_limit(p, BLOCKS * BLOCK);
+    for (size_t n = 0; n < SINGLES; n++)
+        harena_chunk_put(p, SUCCEEDS(apart[n]));
+    (void)SUCCEEDS(harena_alloc(arena, SINGLES * CHUNK - 4096));
+    ck_assert_uint_eq(purged[6], SINGLES * CHUNK);
+    ck_assert_int_eq(at_purge[6], AGAINST);
+    ck_assert_int_eq(last[7], FOR);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("commit");
@@ -157,6 +264,10 @@ int main(void)
     tcase_add_test(tests, blocks_that_a_run_covers_are_huge_its_end_is_not);
     tcase_add_test(tests, block_that_went_back_is_advised_anew);
     tcase_add_test(tests, block_in_use_is_not_advised_again);
+    tcase_add_loop_test(tests, block_for_which_the_limit_has_no_room_is_small, 0, 2);
+    tcase_add_test(tests, rest_of_a_huge_page_stays_while_the_limit_has_room);
+    tcase_add_loop_test(tests, rest_of_a_huge_page_goes_back_before_others_are_served, 0, 2);
+    tcase_add_test(tests, block_that_loses_single_chunks_is_no_longer_huge);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
     failures = srunner_ntests_failed(runner);
