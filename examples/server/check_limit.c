@@ -16,9 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What resident memory may be above the limit. Huge pages bring more than was asked for, until the rest of their blocks
- * is: some 1 MiB in a short storm, 5 MiB in one of a minute. */
-#define SLACK ((size_t)8 << 20)
+/* What resident memory may be above the limit: what one thread is giving back, and what moves while it is read. */
+#define SLACK ((size_t)2 << 20)
 
 enum {
     LARGE = 1000000, /* bytes of an upload that needs some 45 MiB to be answered */
