@@ -53,7 +53,7 @@ tsan()
 {
     status=0
     subbuild "tsan-$1" "$1" "$2" thread || status=$?
-    test $status -eq 77 || cat "tsan-$1/build/tests/planted/planted.sh.log" || status=1
+    test $status -eq 77 || cat "tsan-$1/build/tests/planted/planted.log" || status=1
     return $status
 }
 
