@@ -410,6 +410,8 @@ static void work(void *ctx, unsigned index)
             harena_release(arena);
         TEST_EXPECT(hidden(harena_shared_alloc(race.shared, 300)) != 0);
         harena_chunk_put(race.provider, harena_chunk_get(race.provider));
+        if (round % 64 == 63) /* else RCU's worker may fall behind by all of the region */
+            TEST_EXPECT(harena_provider_barrier(race.provider) == 0);
     }
     atomic_fetch_sub(&race.working, 1);
 }
