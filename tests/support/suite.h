@@ -17,6 +17,17 @@
 #define TEST_TSAN 0
 #endif
 
+#if defined(__SANITIZE_ADDRESS__)
+#define TEST_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define TEST_ASAN 1
+#endif
+#endif
+#ifndef TEST_ASAN
+#define TEST_ASAN 0
+#endif
+
 #if TEST_TSAN
 /* Each test is a process that ends here and now: nothing is gained by a second of waiting. */
 const char *__tsan_default_options(void);
