@@ -17,15 +17,15 @@
 static struct {
     harena_provider *provider;
     harena_shared *shared;
+    pthread_mutex_t retires; /* held by who retires, or forks: for the exception that harena(7) names */
     atomic_uint stop, allocated;
 } race;
 
-/* liburcu cannot know that the process forks: this is what it asks for. */
+/* liburcu cannot know that the process forks: it asks for this, and for urcu_bp_call_rcu_before_fork() before. */
 static pid_t fork_with_rcu(void)
 {
     pid_t child;
 
-    urcu_bp_call_rcu_before_fork();
     urcu_bp_before_fork();
     child = fork();
     if (child == 0) {
@@ -36,6 +36,16 @@ static pid_t fork_with_rcu(void)
         urcu_bp_call_rcu_after_fork_parent();
     }
     return child;
+}
+
+static int reset_shared(void)
+{
+    int result;
+
+    pthread_mutex_lock(&race.retires);
+    result = harena_shared_reset(race.shared);
+    pthread_mutex_unlock(&race.retires);
+    return result;
 }
 
 static void storm(void *ctx, unsigned index)
@@ -53,7 +63,7 @@ static void storm(void *ctx, unsigned index)
     arena = harena_create(&options);
     while (!atomic_load(&race.stop) && !test_failed()) {
         if (harena_shared_cap(race.shared) > 8 * TEST_MIB) { /* a fork copies page tables */
-            (void)harena_shared_reset(race.shared);
+            (void)reset_shared();
             sched_yield();
             continue;
         }
@@ -70,7 +80,7 @@ static void storm(void *ctx, unsigned index)
         if (test_once_in(&rng, 4))
             harena_reset(arena);
         if (test_once_in(&rng, 16)) {
-            result = harena_shared_reset(race.shared);
+            result = reset_shared();
             TEST_EXPECT_MSG(result == 0 || result == -EAGAIN, "reset gives %d", result);
         }
         harena_chunk_put(race.provider, harena_chunk_get(race.provider));
@@ -152,6 +162,7 @@ START_TEST(child_of_a_fork_in_a_storm_goes_on)
     pid_t pid;
 
     memset(&race, 0, sizeof(race));
+    pthread_mutex_init(&race.retires, NULL);
     race.provider = test_provider(options.rcu, 0, 16 * TEST_MIB);
     options.provider = race.provider;
     ck_assert_ptr_eq(options.rcu, &urcu_bp_flavor);
@@ -162,9 +173,12 @@ START_TEST(child_of_a_fork_in_a_storm_goes_on)
     for (i = 0; i < forks && !test_failed(); i++) {
         seen = atomic_load(&race.allocated); /* the parent's threads go on, too */
         TEST_AWAIT(atomic_load(&race.allocated) > seen + THREADS);
+        pthread_mutex_lock(&race.retires);
+        urcu_bp_call_rcu_before_fork();
         pid = fork_with_rcu();
         if (pid == 0)
             _exit(child());
+        pthread_mutex_unlock(&race.retires);
         if (!TEST_EXPECT(pid > 0 && waitpid(pid, &status, 0) == pid))
             break;
         TEST_EXPECT_MSG(WIFEXITED(status), "the child ended by signal %d", WTERMSIG(status));
@@ -220,8 +234,12 @@ START_TEST(child_begins_with_nothing_deferred)
     options.provider = race.provider;
     race.shared = harena_shared_create(&options);
     ck_assert_ptr_nonnull(race.shared);
+    ck_assert_ptr_nonnull(harena_shared_alloc(race.shared, 8));
+    ck_assert_int_eq(harena_shared_reset(race.shared), 0);
+    ck_assert_int_eq(harena_provider_barrier(race.provider), 0); /* RCU's worker runs ... */
     test_spawn(&reader, read_until_stopped, NULL, 0);
     TEST_AWAIT(atomic_load(&race.allocated) == 1);
+    urcu_bp_call_rcu_before_fork(); /* ... and rests: it would wait for the reader, and this call for it */
     ck_assert_int_eq(harena_shared_reset(race.shared), 0);
     ck_assert_ptr_nonnull(harena_shared_alloc(race.shared, 700 * 1024));
     ck_assert_int_eq(harena_shared_reset(race.shared), -EAGAIN);
