@@ -68,5 +68,24 @@ expect typed_objects <<'EOF'
 length 2, room for 10; handed out: no more than is held
 after the reset: 0 bytes handed out, the peak remembered
 EOF
+
+# With HARENA_DEBUG=guard this one dies, of the right signal and with the right words; a sanitizer that it was built with may
+# be faster, or have the last word.
+count=$((count + 1))
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
+status=0
+printed=$(HARENA_DEBUG=guard "$top_builddir/examples/use_after_reset" 2>"$report") || status=$?
+case ${SANITIZER_CFLAGS:-} in
+*address*) words='AddressSanitizer: use-after-poison' ;;
+*) words='^harena: use after reset: address 0x[0-9a-f]* was memory of the arena "request" (reset by thread [0-9]*)$' ;;
+esac
+if test "$printed" != Livia || ! grep -q "$words" "$report"; then
+    echo "use_after_reset printed: $printed"
+    cat "$report"
+    result=1
+fi
+test -n "${SANITIZER_CFLAGS:-}" || test $status -eq 139 || { echo "use_after_reset: exit status $status"; result=1; }
+test $status -ne 0 || { echo "use_after_reset was not stopped"; result=1; }
 test $result -ne 0 || echo "$count examples"
 exit $result

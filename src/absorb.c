@@ -42,8 +42,8 @@ int harena_absorb(harena *into_window, harena *from_window)
     struct hri_arena *into, *from;
     harena_provider *p;
 
-    if (into_window == NULL || from_window == NULL || into_window == from_window ||
-        !into_window->ops->own || !from_window->ops->own)
+    if (into_window == from_window || !hri_arena_is_own(into_window, "harena_absorb") ||
+        !hri_arena_is_own(from_window, "harena_absorb"))
         return -EINVAL;
     into = hri_arena_of(into_window);
     from = hri_arena_of(from_window);
@@ -63,7 +63,7 @@ int harena_absorb(harena *into_window, harena *from_window)
     hri_arena_splice(into, &into->spare_runs, &from->spare_runs);
     hri_arena_adopt_windows(into, from);
     hri_name_ended(from->sums);
-    hri_slab_put_kind(&p->slab, HRI_SLAB_ARENA, from, sizeof(*from));
+    hri_arena_put_record(from);
     hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
     return 0;
 }

@@ -15,7 +15,7 @@ static __thread harena *current __attribute__((tls_model("initial-exec")));
 
 /* ---- create ---- */
 
-bool hri_arena_options_valid(const harena_options *o)
+bool hri_arena_options_valid(const harena_options *o, uint32_t *modes)
 {
     if (o->size != sizeof(*o))
         return false;
@@ -24,16 +24,18 @@ bool hri_arena_options_valid(const harena_options *o)
         return false;
     if ((o->first == NULL) != (o->first_size == 0) || (o->retain_none && o->retain != 0))
         return false;
-    return o->debug == NULL || o->debug[0] == '\0';
+    return hri_debug_modes(o->debug, modes);
 }
 
-static void init(struct hri_arena *a, const harena_options *o)
+static void init(struct hri_arena *a, const harena_options *o, uint32_t modes)
 {
     memset(a, 0, offsetof(struct hri_arena, idle));
     a->window.ops = &hri_arena_ops;
     a->alignment = hri_max(o->alignment, HRI_ALIGNMENT);
     a->hidden = a->alignment > HRI_ALIGNMENT || hri_sanitizer_is_on();
     a->zero = o->zero;
+    a->debug = modes;
+    a->how = "reset";
     a->limit = o->limit != 0 ? o->limit : UINT64_MAX;
     a->window.cursor = a->opened = a->medium_opened = a->medium.cursor = HRI_NOWHERE;
     hri_copy_name(a->name, o->name, "arena");
@@ -51,18 +53,12 @@ static void use_own_memory(struct hri_arena *a, char *from, char *end)
         a->limit = UINT64_MAX; /* the limit is about chunks and runs alone */
 }
 
-harena *harena_create(const harena_options *options)
+harena *hri_arena_create(const harena_options *o, uint32_t modes)
 {
-    static const harena_options defaults = HARENA_OPTIONS_INIT;
-    const harena_options *o = options != NULL ? options : &defaults;
     harena_provider *p;
     struct hri_arena *a;
     int saved = errno;
 
-    if (!hri_arena_options_valid(o)) {
-        errno = EINVAL;
-        return NULL;
-    }
     p = hri_provider_or_default(o->provider);
     if (p == NULL)
         return NULL;
@@ -71,7 +67,7 @@ harena *harena_create(const harena_options *options)
         errno = ENOMEM;
         return NULL;
     }
-    init(a, o);
+    init(a, o, modes);
     a->provider = p;
     a->rcu = o->rcu != NULL ? o->rcu : p->rcu;
     a->sums = hri_names_find(&p->names, a->name);
@@ -93,6 +89,18 @@ harena *harena_create(const harena_options *options)
     return &a->window;
 }
 
+harena *harena_create(const harena_options *options)
+{
+    static const harena_options defaults = HARENA_OPTIONS_INIT;
+    const harena_options *o = options != NULL ? options : &defaults;
+    uint32_t modes;
+
+    if (HRI_LIKELY(hri_arena_options_valid(o, &modes)))
+        return hri_arena_create(o, modes);
+    errno = EINVAL;
+    return NULL;
+}
+
 size_t harena_fixed_overhead(void)
 {
     return hri_round_up(sizeof(struct hri_arena), HRI_ALIGNMENT) + FIXED_SLACK;
@@ -104,15 +112,17 @@ harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *op
     const harena_options *o = options != NULL ? options : &defaults;
     size_t skipped = -(uintptr_t)memory & (HRI_ALIGNMENT - 1);
     struct hri_arena *a;
+    uint32_t modes;
 
-    if (memory == NULL || bytes > PTRDIFF_MAX || !hri_arena_options_valid(o) || o->limit != 0 ||
-        o->initial != 0 || o->first != NULL || o->rcu != NULL || bytes < skipped + sizeof(*a)) {
+    if (memory == NULL || bytes > PTRDIFF_MAX || !hri_arena_options_valid(o, &modes) ||
+        o->limit != 0 || o->initial != 0 || o->first != NULL || o->rcu != NULL ||
+        bytes < skipped + sizeof(*a)) {
         errno = EINVAL;
         return NULL;
     }
     hri_show(memory, bytes); /* an arena may have been here that was never released */
     a = (struct hri_arena *)(void *)((char *)memory + skipped);
-    init(a, o);
+    init(a, o, modes);
     a->fixed = true;
     a->provider = o->provider;
     use_own_memory(a, (char *)(a + 1), (char *)memory + bytes);
@@ -133,33 +143,44 @@ void hri_arena_leave_home(struct hri_arena *a)
     home->left(home);
 }
 
+void hri_arena_put_record(struct hri_arena *a)
+{
+    if (hri_arena_is_guarded(a))
+        hri_arena_guard_record(a);
+    else if (!a->fixed)
+        hri_slab_put_kind(&a->provider->slab, HRI_SLAB_ARENA, a, sizeof(*a));
+}
+
 /* Everything back; the record last. */
 static void release(struct hri_arena *a)
 {
-    harena_provider *p = a->provider;
-
     hri_arena_leave_home(a);
     hri_cleanup_run(&a->cleanups, NULL);
     HRI_TRACE("release arena=%s len=%zu held=%zu", a->name, hri_arena_len(a), (size_t)a->held);
     a->retain = 0;
+    hri_arena_note_how(a, "release");
     hri_arena_empty(a, 0);
     hri_show(a->own_memory, (size_t)(a->own_end - a->own_memory));
-    if (a->fixed)
-        return;
-    hri_name_ended(a->sums);
-    hri_slab_put_kind(&p->slab, HRI_SLAB_ARENA, a, sizeof(*a));
-    hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
+    if (!a->fixed) {
+        hri_name_ended(a->sums);
+        hri_fetch_sub_relaxed(&a->provider->live, 1); /* relaxed: a figure */
+    }
+    hri_arena_put_record(a);
 }
 
 void harena_release(harena *window)
 {
-    if (window != NULL && window->ops->own)
+    if (hri_arena_is_own(window, "harena_release"))
         release(hri_arena_of(window));
 }
 
 static void reclaim(struct hri_retired *item)
 {
-    release(HRI_CONTAINER(item, struct hri_arena, retired));
+    struct hri_arena *a = HRI_CONTAINER(item, struct hri_arena, retired);
+
+    if (hri_arena_is_guarded(a))
+        hri_arena_guard_reclaimed(a);
+    release(a);
 }
 
 static bool has_cleanups(struct hri_retired *item)
@@ -170,6 +191,8 @@ static bool has_cleanups(struct hri_retired *item)
 void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain)
 {
     hri_arena_leave_home(a);
+    if (hri_arena_is_guarded(a))
+        hri_arena_guard_retired(a);
     a->retired = (struct hri_retired){
         .reclaim = reclaim,
         .bytes = a->held,
@@ -183,7 +206,7 @@ void harena_release_rcu(harena *window)
     struct hri_domain *domain;
     struct hri_arena *a;
 
-    if (window == NULL || !window->ops->own)
+    if (!hri_arena_is_own(window, "harena_release_rcu"))
         return;
     a = hri_arena_of(window);
     if (!hri_arena_can_retire(window)) {

@@ -3,6 +3,7 @@
 #ifndef HRI_ARENA_H
 #define HRI_ARENA_H
 #include "cleanup.h"
+#include "debug.h"
 #include "retire.h"
 #include "window.h"
 
@@ -40,7 +41,8 @@ struct hri_arena {
     bool hidden; /* the window's limit stays at its cursor: each allocation takes the slow path */
     bool zero;
     bool failed;
-    bool fixed; /* never grows; provider is there for events only, if at all */
+    bool fixed;     /* never grows; provider is there for events only, if at all */
+    uint32_t debug; /* modes */
 
     struct hri_extents
         extents; /* all that is in use, newest first: in the order of opening or absorption */
@@ -78,6 +80,7 @@ struct hri_arena {
     void *root;                         /* atomic; of the snapshot that has published the arena */
     struct hri_domain *snapshot_domain; /* where it is retired to then */
     struct hri_retired retired;
+    const char *how; /* for guard: why memory goes */
     char name[HRI_NAME_SIZE];
 
     /* A pool's. */
@@ -101,8 +104,54 @@ static inline bool hri_arena_can_retire(const harena *a)
     return a != NULL && a->ops->own && hri_arena_of(a)->own_memory == NULL;
 }
 
+/* arena_guard.c: of an arena in debug mode guard. What harena_reset, harena_release and their like do with one of which
+ * `own` does not hold: if it was released, they tell of it. */
+void hri_arena_not_own(harena *a, const char *call);
+
+/* It was released, and its readers are waited for; then its cleanups are about to run. */
+void hri_arena_guard_retired(struct hri_arena *a);
+void hri_arena_guard_reclaimed(struct hri_arena *a);
+
+/* In place of the slab it gets its record, which tells of further calls for a while. */
+void hri_arena_guard_record(struct hri_arena *a);
+
+static inline bool hri_arena_is_guarded(const struct hri_arena *a)
+{
+    return HRI_UNLIKELY((a->debug & HRI_DEBUG_GUARD) != 0);
+}
+
+/* What is given back from now on goes for this reason: "reset", "release", "rewind". */
+static inline void hri_arena_note_how(struct hri_arena *a, const char *how)
+{
+    if (hri_arena_is_guarded(a))
+        a->how = how;
+}
+
+/* Whether `a` is an arena that `call` may be made on. */
+static inline bool hri_arena_is_own(harena *a, const char *call)
+{
+    if (HRI_UNLIKELY(a == NULL))
+        return false;
+    if (HRI_UNLIKELY(!a->ops->own))
+        hri_arena_not_own(a, call);
+    return a->ops->own;
+}
+
+/* Whether it has marks. */
+static inline bool hri_arena_takes_marks(harena *a, const char *call)
+{
+    if (HRI_UNLIKELY(a == NULL))
+        return false;
+    if (HRI_UNLIKELY(!a->ops->has_marks))
+        hri_arena_not_own(a, call);
+    return a->ops->has_marks;
+}
+
 /* Retires an arena that nobody can find any more; its bytes count as deferred. */
 void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain);
+
+/* Its owner has no use for its record any more. */
+void hri_arena_put_record(struct hri_arena *a);
 
 /* The arena comes back to no pool any more. */
 void hri_arena_leave_home(struct hri_arena *a);
@@ -116,7 +165,11 @@ void hri_arena_reset(struct hri_arena *a, uint64_t retain);
 /* Closes the windows, keeps up to `retain` bytes as spare, gives the rest back. */
 void hri_arena_empty(struct hri_arena *a, uint64_t retain);
 
-bool hri_arena_options_valid(const harena_options *options);
+/* As harena_create, with options that are valid, and these debug modes in place of what `debug` says. */
+harena *hri_arena_create(const harena_options *options, uint32_t modes);
+
+/* *modes: the debug modes that they ask for, with those of the environment. */
+bool hri_arena_options_valid(const harena_options *options, uint32_t *modes);
 
 /* Notes how much is handed out, if that is the most ever, and returns it. */
 size_t hri_arena_note_peak(struct hri_arena *a);

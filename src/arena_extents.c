@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The chunks and runs that a single-owner arena holds: taken, kept, made longer and shorter, given back. Layer 5. */
 #include "arena.h"
+#include "guard.h"
 #include "probe.h"
 #include "sanitizer.h"
 
@@ -125,7 +126,10 @@ uint32_t hri_arena_get_extent(struct hri_arena *a, uint32_t length)
 void hri_arena_put_extent(struct hri_arena *a, uint32_t chunk)
 {
     count(a, length_of(a, chunk), 0);
-    hri_run_put(a->provider, chunk);
+    if (hri_arena_is_guarded(a))
+        hri_guard_put(a->provider, chunk, a->name, a->how);
+    else
+        hri_run_put(a->provider, chunk);
 }
 
 bool hri_arena_extend(struct hri_arena *a, uint32_t chunk, uint32_t more, uint32_t instead)
@@ -187,7 +191,7 @@ void hri_arena_unuse(struct hri_arena *a, uint32_t stop)
     if (a->extents.newest == stop)
         return;
     spare = hri_arena_spare_bytes(a);
-    room = a->retain > spare ? (a->retain - spare) / HRI_CHUNK : 0;
+    room = a->retain > spare && !hri_arena_is_guarded(a) ? (a->retain - spare) / HRI_CHUNK : 0;
     while (a->extents.newest != stop) {
         uint32_t chunk = hri_arena_pop_extent(a, &a->extents);
         uint32_t length = length_of(a, chunk), most = (uint32_t)hri_min(length, room);

@@ -118,6 +118,9 @@ void hri_arena_reset(struct hri_arena *a, uint64_t retain)
     a->failed = false;
     a->marks = NULL;
     hri_counter_add(&a->resets, 1);
+    hri_arena_note_how(a, "reset");
+    if (hri_arena_is_guarded(a))
+        retain = 0;
     if (a->is_kept) {
         hri_arena_restore(a, &a->kept);
     } else if (retain < HRI_CHUNK || !hri_arena_reuse_chunk(a)) {
@@ -132,7 +135,7 @@ void harena_reset(harena *window)
 {
     struct hri_arena *a;
 
-    if (window == NULL || !window->ops->own)
+    if (!hri_arena_is_own(window, "harena_reset"))
         return;
     a = hri_arena_of(window);
     if (a->home != NULL)

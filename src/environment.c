@@ -4,6 +4,7 @@
  * A value that makes no sense, alone or beside the others, is ignored and told of; the provider is made all the same. */
 #define _GNU_SOURCE 1 /* secure_getenv */
 #include "environment.h"
+#include "debug.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -98,11 +99,19 @@ static bool set_huge(harena_provider_options *o, const char *text)
     return false;
 }
 
-/* Who wants to know has read it: trace.c, share.c. */
+/* Who wants to know has read it: trace.c, share.c, and below debug.c. */
 static bool check_switch(harena_provider_options *o, const char *text)
 {
     (void)o;
     return strcmp(text, "1") == 0 || strcmp(text, "0") == 0;
+}
+
+static bool check_debug(harena_provider_options *o, const char *text)
+{
+    uint32_t modes = 0;
+
+    (void)o;
+    return hri_debug_read(text, &modes);
 }
 
 /* ---- variables: in this order, for the limits bound what comes behind them ---- */
@@ -114,7 +123,7 @@ static const struct {
     {"HARENA_TRACE", check_switch},   {"HARENA_HARD_LIMIT", set_limit},
     {"HARENA_LIMIT", set_soft_limit}, {"HARENA_BALLAST", set_ballast},
     {"HARENA_RETAIN", set_retain},    {"HARENA_HUGE", set_huge},
-    {"HARENA_STAT", check_switch},
+    {"HARENA_STAT", check_switch},    {"HARENA_DEBUG", check_debug},
 };
 enum { VARIABLES = sizeof(variables) / sizeof(*variables), BALLAST = 3 };
 

@@ -5,6 +5,8 @@
  * generation's record, old or new: all counters are written with relaxed atomics for that reason. */
 #include "generation.h"
 
+#include "debug.h"
+#include "guard.h"
 #include "sanitizer.h"
 #include "thread.h"
 
@@ -73,6 +75,8 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     g->alignment = o->alignment;
     g->limit = o->limit;
     g->zero = o->zero;
+    g->debug = o->debug;
+    g->how = "reset";
     hri_store_relaxed(&g->root, NULL);
     g->cleanups = NULL;
     hri_store_relaxed(&g->bump, 0);
@@ -110,8 +114,9 @@ void hri_generation_leave_homes(const struct hri_generation *g, uint32_t *homes)
 /* ---- lists of chunks and runs ---- */
 
 /* Bytes given back. */
-static uint64_t put_list(harena_provider *p, uint32_t list)
+static uint64_t put_list(const struct hri_generation *g, uint32_t list)
 {
+    harena_provider *p = g->provider;
     uint64_t bytes = 0;
 
     while (list != 0) {
@@ -120,7 +125,10 @@ static uint64_t put_list(harena_provider *p, uint32_t list)
 
         extent->dirty = hri_load_relaxed(&extent->length) * HRI_CHUNK;
         bytes += extent->dirty;
-        hri_run_put(p, list - 1);
+        if (HRI_UNLIKELY((g->debug & HRI_DEBUG_GUARD) != 0)) /* the shared arena may be gone */
+            hri_guard_put(p, list - 1, g->sums != NULL ? g->sums->name : NULL, g->how);
+        else
+            hri_run_put(p, list - 1);
         list = next;
     }
     return bytes;
@@ -134,10 +142,10 @@ void hri_generation_destroy(struct hri_generation *g)
 
     (void)hri_load_acquire(&g->cleanups); /* PAIR cleanup-1: what other threads registered */
     hri_cleanup_run(&g->cleanups, NULL);  /* in place: a cleanup may register more */
-    bytes = put_list(p, (uint32_t)(hri_load_acquire(&g->bump) >> 32)); /* PAIR bump-1 */
-    bytes += put_list(p, hri_load_acquire(&g->run_list));              /* PAIR runs-1 */
+    bytes = put_list(g, (uint32_t)(hri_load_acquire(&g->bump) >> 32)); /* PAIR bump-1 */
+    bytes += put_list(g, hri_load_acquire(&g->run_list));              /* PAIR runs-1 */
     for (uint32_t i = 0; i < lanes; i++)
-        bytes += put_list(p, hri_load_acquire(&g->lanes[i].chunks)); /* PAIR lane-1 */
+        bytes += put_list(g, hri_load_acquire(&g->lanes[i].chunks)); /* PAIR lane-1 */
     hri_name_put(g->sums, bytes);
     hri_slab_put_kind(&p->slab, HRI_SLAB_GENERATION, g, record_size(lanes));
 }

@@ -28,7 +28,8 @@ struct hri_generation {
     size_t alignment;
     uint64_t limit; /* bytes; UINT64_MAX: none */
     bool zero;
-    void *root; /* atomic; the user's */
+    uint32_t debug; /* modes */
+    void *root;     /* atomic; the user's */
 
     /* Line 1: the open chunk and how much of it is claimed: (index + 1) << 32 | bytes. Atomic. */
     uint64_t bump HRI_ALIGNED;
@@ -40,6 +41,7 @@ struct hri_generation {
     uint32_t run_list;            /* index + 1 of the newest run, pushed to only */
     uint32_t failed;
     struct hri_cleanup *cleanups; /* pushed to only */
+    const char *how;              /* for guard, by who retires it: "reset", "release" */
 
     /* Line 3. */
     struct hri_retired retired HRI_ALIGNED;
@@ -77,6 +79,7 @@ struct hri_generation_options {
     size_t alignment;
     uint32_t lanes;
     bool no_lanes, zero;
+    uint32_t debug;
     uint32_t *homes; /* atomic; one a lane, what the last generation leaves to the next */
 };
 

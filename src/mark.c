@@ -53,6 +53,7 @@ static void go_back(struct hri_arena *a, struct hri_mark *mark)
 {
     hri_cleanup_run(&a->cleanups, mark->state.cleanups);
     hri_arena_note_peak(a);
+    hri_arena_note_how(a, "rewind");
     a->marks =
         mark; /* before its memory goes, but after the last cleanup, which may have taken marks */
     hri_arena_restore(a, &mark->state);
@@ -74,7 +75,7 @@ harena_mark harena_mark_get(harena *window)
     struct hri_arena *a;
     int saved = errno;
 
-    if (window == NULL || !window->ops->has_marks) {
+    if (!hri_arena_takes_marks(window, "harena_mark_get")) {
         errno = EINVAL;
         return none;
     }
@@ -107,7 +108,7 @@ int harena_rewind(harena *window, harena_mark mark)
 {
     struct hri_mark *to;
 
-    if (window == NULL || !window->ops->has_marks)
+    if (!hri_arena_takes_marks(window, "harena_rewind"))
         return -EINVAL;
     to = find(hri_arena_of(window), &mark);
     if (to == NULL)
@@ -161,7 +162,7 @@ void harena_keep(harena *window)
 {
     struct hri_arena *a;
 
-    if (window == NULL || !window->ops->own)
+    if (!hri_arena_is_own(window, "harena_keep"))
         return;
     a = hri_arena_of(window);
     a->marks = NULL;
@@ -171,6 +172,6 @@ void harena_keep(harena *window)
 
 void harena_keep_none(harena *window)
 {
-    if (window != NULL && window->ops->own)
+    if (hri_arena_is_own(window, "harena_keep_none"))
         hri_arena_of(window)->is_kept = false;
 }

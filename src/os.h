@@ -12,6 +12,8 @@ struct hri_os {
     int (*commit)(void *at, size_t bytes);
     /* Gives the memory behind committed addresses back; they stay usable and read as zero. 0 or -errno. */
     int (*purge)(void *at, size_t bytes);
+    /* Makes committed addresses fault; what they hold stays, and is there again after a commit. 0 or -errno. */
+    int (*forbid)(void *at, size_t bytes);
     /* Gives the addresses back. */
     void (*release)(void *at, size_t bytes);
     /* Wishes for huge pages, or for none. Advice: what it answers does not matter. */

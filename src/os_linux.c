@@ -55,6 +55,11 @@ static int linux_purge(void *at, size_t bytes)
     return errno == EINVAL && madvise(at, bytes, MADV_DONTNEED_LOCKED) == 0 ? 0 : -errno;
 }
 
+static int linux_forbid(void *at, size_t bytes)
+{
+    return mprotect(at, bytes, PROT_NONE) == 0 ? 0 : -errno;
+}
+
 static void linux_release(void *at, size_t bytes)
 {
     munmap(at, bytes);
@@ -163,6 +168,7 @@ struct hri_os hri_os = {
     .reserve = linux_reserve,
     .commit = linux_commit,
     .purge = linux_purge,
+    .forbid = linux_forbid,
     .release = linux_release,
     .advise_huge = linux_advise_huge,
     .name_mapping = linux_name_mapping,

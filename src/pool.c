@@ -91,12 +91,13 @@ static void link_record(harena_provider *p, struct harena_pool *pool)
     while (!hri_cas_release(&p->pools, &head, pool)); /* PAIR pools-1 */
 }
 
-static bool valid(const harena_pool_options *o)
+static bool valid(const harena_pool_options *o, uint32_t *modes)
 {
-    return o->size == sizeof(*o) && hri_arena_options_valid(&o->arena) && o->arena.first == NULL;
+    return o->size == sizeof(*o) && hri_arena_options_valid(&o->arena, modes) &&
+           o->arena.first == NULL;
 }
 
-static void init(struct harena_pool *pool, const harena_pool_options *o)
+static void init(struct harena_pool *pool, const harena_pool_options *o, uint32_t modes)
 {
     size_t bytes = o->max_idle_bytes != 0 ? o->max_idle_bytes : MOST_BYTES;
 
@@ -104,6 +105,8 @@ static void init(struct harena_pool *pool, const harena_pool_options *o)
     pool->options = o->arena;
     pool->options.provider = pool->provider;
     pool->options.name = pool->name;
+    pool->options.debug = NULL; /* the caller's string */
+    pool->debug = modes;
     pool->keep_most = o->arena.retain != 0 ? o->arena.retain : UINT64_MAX;
     if (o->arena.retain_none)
         pool->keep_most = 0;
@@ -123,8 +126,9 @@ harena_pool *harena_pool_create(const harena_pool_options *options)
     const harena_pool_options *o = options != NULL ? options : &defaults;
     struct harena_pool *pool;
     harena_provider *p;
+    uint32_t modes;
 
-    if (!valid(o)) {
+    if (!valid(o, &modes)) {
         errno = EINVAL;
         return NULL;
     }
@@ -133,14 +137,14 @@ harena_pool *harena_pool_create(const harena_pool_options *options)
         return NULL;
     pool = reuse_record(p);
     if (pool != NULL) {
-        init(pool, o);
+        init(pool, o, modes);
     } else {
         pool = make_record(p);
         if (pool == NULL) {
             errno = ENOMEM;
             return NULL;
         }
-        init(pool, o);
+        init(pool, o, modes);
         link_record(p, pool);
     }
     hri_fetch_add_relaxed(&p->live, 1); /* relaxed: a figure, asked when quiet */
@@ -190,12 +194,13 @@ static harena *create_arena(const struct harena_pool *pool, uint64_t bytes)
 
     options.initial = first_run(pool, bytes);
     if (options.initial > pool->options.initial) {
-        a = harena_create(&options);
+        a = hri_arena_create(&options, pool->debug);
         if (a != NULL)
             return a;
         errno = saved;
     }
-    return harena_create(&pool->options); /* it need not have more than was asked for */
+    return hri_arena_create(&pool->options,
+                            pool->debug); /* it need not have more than was asked for */
 }
 
 static HRI_COLD struct hri_arena *make_arena(struct harena_pool *pool, uint64_t bytes)

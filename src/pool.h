@@ -29,7 +29,8 @@ struct harena_pool {
     char *records; /* the slab's first byte */
 
     /* Set at create. */
-    harena_options options; /* of the arenas it makes */
+    harena_options options; /* of the arenas it makes, but for debug */
+    uint32_t debug;         /* their debug modes */
     uint64_t keep_least;    /* bytes that an idle arena keeps whose use needed a chunk */
     uint64_t keep_most;     /* bytes that an idle arena keeps at most */
     uint64_t max_arenas, max_chunks;

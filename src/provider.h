@@ -11,6 +11,7 @@
 #define HRI_PROVIDER_DOMAINS 8  /* RCU flavours that the objects of one provider may have */
 
 struct hri_domain;  /* layer 4: what one flavour holds back */
+struct hri_guard;   /* what is in quarantine */
 struct harena_pool; /* layer 7 */
 
 /* What threads write often, apart from each other. Thread number t writes shard t alone, if t is below the number of
@@ -60,6 +61,7 @@ struct harena_provider {
     uint32_t reclaims;                                /* counts, to be waited on */
     struct hri_domain *domains[HRI_PROVIDER_DOMAINS]; /* filled from the front, once each */
     struct hri_listener *listener;                    /* the present one */
+    struct hri_guard *guard;                          /* NULL: nothing was ever in quarantine */
     uint32_t ignored; /* variables of the environment, of which each new listener is told */
     bool (*reclaim)(
         harena_provider *provider,

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* How a provider comes and goes: options, region, tables, ballast; the default one. Layer 3. */
 #include "commit.h"
+#include "debug.h"
 #include "environment.h"
+#include "guard.h"
 #include "os.h"
 #include "provider.h"
 #include "share.h"
@@ -194,6 +196,7 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
     int saved = errno;
 
     hri_trace_init();
+    hri_debug_init();
     if (!valid(o)) {
         errno = EINVAL;
         return NULL;
@@ -237,6 +240,7 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
 void hri_provider_free(harena_provider *p)
 {
     hri_share_end(p);
+    hri_guard_end(p);
     hri_show(p->region, hri_load_relaxed(&p->blocks.used) * HRI_BLOCK); /* it will be others' */
     if (p->source.release != NULL)
         p->source.release(p->source.ctx, p->region, p->region_size);

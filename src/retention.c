@@ -12,6 +12,7 @@
  * there settles, or clears it. All of this is hints: a race makes a block go earlier or later, no more. */
 #include "retention.h"
 #include "commit.h"
+#include "guard.h"
 #include "limit.h"
 #include "os.h"
 #include "probe.h"
@@ -320,6 +321,8 @@ size_t harena_provider_trim(harena_provider *provider, size_t keep)
 
     if (p == NULL)
         return 0;
+    if (keep == 0)
+        hri_guard_flush(p);
     bytes = purge_blocks(p, keep, p->ballast);
     HRI_TRACE("trim provider=%s keep=%zu bytes=%zu", p->name, keep, bytes);
     errno = saved;

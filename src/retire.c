@@ -29,6 +29,7 @@
 #include "retire.h"
 
 #include "deferred.h"
+#include "guard.h"
 #include "os.h"
 #include "probe.h"
 #include "thread.h"
@@ -594,6 +595,7 @@ int harena_provider_destroy(harena_provider *p)
     result = harena_provider_barrier(p);
     if (result != 0)
         return result;
+    hri_guard_flush(p);
     hri_blocks_count(&p->blocks, &taken, &free_warm);
     if (hri_load_relaxed(&p->live) != 0 || taken != 0) /* relaxed: the caller is alone */
         return -EBUSY;

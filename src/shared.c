@@ -16,6 +16,8 @@
  *    same arena: it then resets that one, which is what it was asked for. No harm comes of ABA here.
  * 5. Reset, close and release take nothing and wait for nobody. */
 #include "generation.h"
+#include "debug.h"
+#include "guard.h"
 #include "probe.h"
 #include "trace.h"
 
@@ -24,6 +26,9 @@
 
 enum { LANES = 64, LANES_MOST = 1024 };
 
+/* A guarded arena's end. What is left of one that is gone is a record without a generation, that tells of calls. */
+enum { LIVES, RELEASED, GONE };
+
 struct shared {
     harena_shared present; /* first: a harena_shared * is a struct shared *; atomic */
     harena_provider *provider;
@@ -31,6 +36,7 @@ struct shared {
     struct hri_generation_options generations;
     uint64_t peak, resets; /* atomic; figures */
     struct hri_retired retired;
+    uint32_t end; /* atomic; for guard: how far it has come */
     char name[HRI_NAME_SIZE];
     uint32_t homes[]; /* atomic; hints, one a lane */
 };
@@ -47,7 +53,7 @@ static struct shared *shared_of(const harena_shared *s)
 
 /* ---- create ---- */
 
-static bool valid(const harena_shared_options *o)
+static bool valid(const harena_shared_options *o, uint32_t *modes)
 {
     if (o->size != sizeof(*o))
         return false;
@@ -56,7 +62,7 @@ static bool valid(const harena_shared_options *o)
         return false;
     if (o->lanes > LANES_MOST || (o->no_lanes && o->lanes != 0))
         return false;
-    return o->debug == NULL || o->debug[0] == '\0';
+    return hri_debug_modes(o->debug, modes);
 }
 
 static uint32_t power_of_two_from(uint32_t n)
@@ -83,8 +89,9 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
     struct hri_domain *domain;
     struct shared *s;
     int saved = errno;
+    uint32_t modes;
 
-    if (!valid(o)) {
+    if (!valid(o, &modes)) {
         errno = EINVAL;
         return NULL;
     }
@@ -107,12 +114,14 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
         .lanes = lanes_of(o),
         .no_lanes = o->no_lanes,
         .zero = o->zero,
+        .debug = modes,
         .homes = s->homes,
     };
     for (uint32_t i = 0; i < s->generations.lanes; i++)
         hri_store_relaxed(&s->homes[i], 0);
     hri_store_relaxed(&s->peak, 0);
     hri_store_relaxed(&s->resets, 0);
+    hri_store_relaxed(&s->end, LIVES);
     hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
     hri_fetch_add_relaxed(&p->live, 1);                        /* relaxed: a figure */
     hri_name_made(s->generations.sums);
@@ -120,14 +129,57 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
     return &s->present;
 }
 
+/* ---- guard ---- */
+
+static bool is_guarded(const struct shared *s)
+{
+    return HRI_UNLIKELY((s->generations.debug & HRI_DEBUG_GUARD) != 0);
+}
+
+/* Tells of it. */
+static bool is_gone(const struct shared *s, const char *call)
+{
+    if (hri_load_relaxed(&s->end) != GONE) /* relaxed: a bug, found if it can be */
+        return false;
+    hri_guard_misuse(s->provider, s->name, call);
+    return true;
+}
+
+/* Whether it was released before, which is told of; if not, it is now. */
+static bool is_released_again(struct shared *s, const char *call)
+{
+    uint32_t lives = LIVES;
+
+    if (!is_guarded(s) ||
+        hri_cas_relaxed(&s->end, &lives, RELEASED)) /* relaxed: one is the first */
+        return false;
+    hri_guard_misuse(s->provider, s->name, call);
+    return true;
+}
+
+/* Who finds it empty looks whether it is gone: so nobody else has to. */
+static void guard_record(struct shared *s)
+{
+    struct shared *oldest;
+
+    hri_store_relaxed(&s->end, GONE);
+    hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
+    oldest = hri_guard_keep(s->provider, HRI_GUARD_SHARED, s);
+    if (oldest != NULL)
+        hri_slab_put(&s->provider->slab, oldest, record_size(oldest->generations.lanes));
+}
+
 /* ---- the present generation ---- */
 
 /* A fresh generation in place of none. What another thread installed first will do as well. */
 static HRI_COLD harena_view *install(struct shared *s)
 {
-    struct hri_generation *mine = hri_generation_create(&s->generations);
     harena_view *seen = hri_view_empty;
+    struct hri_generation *mine;
 
+    if (is_gone(s, "harena_shared_enter or allocation"))
+        return hri_view_closed;
+    mine = hri_generation_create(&s->generations);
     if (mine == NULL) {
         seen = hri_load_acquire(&s->present.generation); /* PAIR generation-1 */
         return seen != hri_view_empty ? seen : hri_view_no_memory;
@@ -183,7 +235,7 @@ static bool has_cleanups(struct hri_retired *item)
 }
 
 /* The caller has removed the generation. */
-static void retire(struct shared *s, harena_view *view)
+static void retire(struct shared *s, harena_view *view, const char *how)
 {
     struct hri_generation *g = hri_generation_of(view);
 
@@ -191,6 +243,7 @@ static void retire(struct shared *s, harena_view *view)
         return;
     note_peak(s, g);
     hri_generation_leave_homes(g, s->homes);
+    g->how = how;
     g->retired = (struct hri_retired){
         .reclaim = reclaim_generation,
         .bytes = hri_generation_held(g),
@@ -212,7 +265,7 @@ int harena_shared_reset(harena_shared *shared)
         if (view == hri_view_closed)
             return -ESHUTDOWN;
         if (view == hri_view_empty)
-            return 0;
+            return is_gone(s, "harena_shared_reset") ? -EINVAL : 0;
         if (hri_retire_would_exceed(s->provider, hri_generation_held(hri_generation_of(view)))) {
             hri_provider_event(
                 s->provider, HARENA_EVENT_DEFERRED_LIMIT, EAGAIN, 0, s->name,
@@ -224,20 +277,21 @@ int harena_shared_reset(harena_shared *shared)
     hri_fetch_add_relaxed(&s->resets, 1);                                 /* relaxed: a figure */
     HRI_PROBE(reset, s->name, 0);
     HRI_TRACE("reset shared=%s", s->name);
-    retire(s, view);
+    retire(s, view, "reset");
     return 0;
+}
+
+static void close_for_good(struct shared *s)
+{
+    HRI_TRACE("close shared=%s", s->name);
+    retire(s, hri_exchange_acq_rel(&s->present.generation, hri_view_closed),
+           "release"); /* PAIR generation-1 */
 }
 
 void harena_shared_close(harena_shared *shared)
 {
-    struct shared *s;
-
-    if (shared == NULL)
-        return;
-    s = shared_of(shared);
-    HRI_TRACE("close shared=%s", s->name);
-    retire(s,
-           hri_exchange_acq_rel(&s->present.generation, hri_view_closed)); /* PAIR generation-1 */
+    if (shared != NULL && !is_gone(shared_of(shared), "harena_shared_close"))
+        close_for_good(shared_of(shared));
 }
 
 static void free_record(struct shared *s)
@@ -245,7 +299,10 @@ static void free_record(struct shared *s)
     harena_provider *p = s->provider;
 
     hri_name_ended(s->generations.sums);
-    hri_slab_put(&p->slab, s, record_size(s->generations.lanes));
+    if (is_guarded(s))
+        guard_record(s);
+    else
+        hri_slab_put(&p->slab, s, record_size(s->generations.lanes));
     hri_fetch_sub_relaxed(&p->live, 1); /* relaxed: a figure */
 }
 
@@ -261,22 +318,19 @@ void harena_shared_release(harena_shared *shared)
     if (shared == NULL)
         return;
     s = shared_of(shared);
-    harena_shared_close(shared);
+    if (is_released_again(s, "harena_shared_release"))
+        return;
+    close_for_good(s);
     HRI_TRACE("release shared=%s", s->name);
     /* Readers may still be on their way from the handle to CLOSED: the record goes after them. */
     s->retired = (struct hri_retired){.reclaim = reclaim_record};
     hri_retire(s->domain, &s->retired, s->name);
 }
 
-int harena_shared_reset_now(harena_shared *shared)
+static int empty_now(struct shared *s, const char *how)
 {
-    struct shared *s;
-    harena_view *view;
+    harena_view *view = hri_load_acquire(&s->present.generation); /* PAIR generation-1 */
 
-    if (shared == NULL)
-        return -EINVAL;
-    s = shared_of(shared);
-    view = hri_load_acquire(&s->present.generation); /* PAIR generation-1 */
     if (view == hri_view_closed)
         return -ESHUTDOWN;
     if (view == hri_view_empty)
@@ -287,15 +341,23 @@ int harena_shared_reset_now(harena_shared *shared)
     HRI_PROBE(reset, s->name, 0);
     HRI_TRACE("reset shared=%s now=1", s->name);
     hri_generation_leave_homes(hri_generation_of(view), s->homes);
+    hri_generation_of(view)->how = how;
     hri_generation_destroy(hri_generation_of(view));
     return 0;
 }
 
+int harena_shared_reset_now(harena_shared *shared)
+{
+    if (shared == NULL || is_gone(shared_of(shared), "harena_shared_reset_now"))
+        return -EINVAL;
+    return empty_now(shared_of(shared), "reset");
+}
+
 void harena_shared_release_now(harena_shared *shared)
 {
-    if (shared == NULL)
+    if (shared == NULL || is_released_again(shared_of(shared), "harena_shared_release_now"))
         return;
-    harena_shared_reset_now(shared);
+    empty_now(shared_of(shared), "release");
     HRI_TRACE("release shared=%s now=1", shared_of(shared)->name);
     free_record(shared_of(shared));
 }

@@ -27,6 +27,7 @@ enum hri_slab_kind {
     HRI_SLAB_PRIVATE,    /* only who holds it looks at it */
     HRI_SLAB_ARENA,      /* a pool's list may look at its link when it has been given back */
     HRI_SLAB_GENERATION, /* others look at its figures, also when it has been given back */
+    HRI_SLAB_GRAVE,      /* a signal handler may look at it when it has been given back */
 };
 
 /* A record of at least `bytes` bytes, aligned to a cache line; zero when new, as it was given back when reused. The

@@ -52,7 +52,7 @@ typedef struct harena_options {
     void *first;   /* the caller's memory, used first, never freed */
     size_t first_size;
     const struct rcu_flavor_struct *rcu; /* for harena_release_rcu; default: the provider's */
-    const char *debug;                   /* debug modes; this version knows none: NULL or "" */
+    const char *debug; /* debug modes beyond those of HARENA_DEBUG: harena(7), "guard"; NULL: none */
 } harena_options;
 #define HARENA_OPTIONS_INIT                                                                        \
     {                                                                                              \

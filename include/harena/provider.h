@@ -109,7 +109,7 @@ typedef struct harena_provider_stats {
     size_t size;                 /* set by the caller to sizeof */
     uint64_t reserved;           /* addresses */
     uint64_t committed;          /* chunks that hold memory */
-    uint64_t in_use;             /* held by live arenas and raw chunks */
+    uint64_t in_use;             /* held by live arenas and raw chunks; quarantine of debug mode guard */
     uint64_t free;               /* warm, ready */
     uint64_t deferred;           /* retired by this process, waiting for a grace period */
     uint64_t peak;               /* of committed */

@@ -78,7 +78,7 @@ typedef struct harena_shared_options {
     bool zero;        /* everything is zeroed */
     const struct rcu_flavor_struct
         *rcu;          /* the initializer takes the flavour of the urcu header included first */
-    const char *debug; /* debug modes; this version knows none: NULL or "" */
+    const char *debug; /* as harena_options.debug */
 } harena_shared_options;
 #define HARENA_SHARED_OPTIONS_INIT                                                                 \
     {                                                                                              \

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is left of a guarded arena when it was released or absorbed: a record that tells of further calls. Layer 5. */
+#include "arena.h"
+#include "guard.h"
+
+#include <errno.h>
+
+static void misused(const harena *a, const char *call)
+{
+    hri_guard_misuse(hri_arena_of(a)->provider, hri_arena_of(a)->name, call);
+}
+
+static void *released_alloc(harena *a, size_t size, size_t alignment, bool zeroed)
+{
+    (void)size, (void)alignment, (void)zeroed;
+    misused(a, "allocation");
+    errno = EINVAL;
+    return NULL;
+}
+
+static void released_fail(harena *a)
+{
+    misused(a, "allocation");
+}
+
+static void released_moved_back(harena *a, char *from, bool counted)
+{
+    (void)a, (void)from, (void)counted;
+}
+
+static bool released_grow(harena *a, char *old, size_t old_size, size_t new_size)
+{
+    (void)a, (void)old, (void)old_size, (void)new_size;
+    return false; /* an allocation follows */
+}
+
+static bool released_is_boundary(const harena *a)
+{
+    (void)a;
+    return true;
+}
+
+static bool released_zeroes(const harena *a)
+{
+    (void)a;
+    return false;
+}
+
+static int released_on_release(harena *a, harena_cleanup_fn fn, void *ctx)
+{
+    (void)fn, (void)ctx;
+    misused(a, "harena_on_release");
+    return -EINVAL;
+}
+
+static bool released_forget(harena *a, harena_cleanup_fn fn, void *ctx)
+{
+    (void)fn, (void)ctx;
+    misused(a, "harena_forget");
+    return false;
+}
+
+/* Readers may still ask for its figures, if it is retired. */
+static bool released_contains(const harena *a, const void *any)
+{
+    return hri_arena_ops.contains(a, any);
+}
+
+static bool released_failed(const harena *a)
+{
+    (void)a;
+    return true;
+}
+
+static void released_clear_failed(harena *a)
+{
+    misused(a, "harena_clear_failed");
+}
+
+static void released_stats(const harena *a, harena_stats *stats)
+{
+    hri_arena_ops.stats(a, stats);
+}
+
+static const struct harena_ops released_ops = {
+    .alloc = released_alloc,
+    .fail = released_fail,
+    .moved_back = released_moved_back,
+    .grow = released_grow,
+    .is_boundary = released_is_boundary,
+    .zeroes = released_zeroes,
+    .on_release = released_on_release,
+    .forget = released_forget,
+    .contains = released_contains,
+    .failed = released_failed,
+    .clear_failed = released_clear_failed,
+    .stats = released_stats,
+    .own = false,
+    .has_marks = false,
+};
+
+void hri_arena_not_own(harena *a, const char *call)
+{
+    if (a->ops == &released_ops)
+        misused(a, call);
+}
+
+void hri_arena_guard_retired(struct hri_arena *a)
+{
+    a->window.ops = &released_ops;
+    hri_store_relaxed(&a->window.limit, a->window.cursor); /* nothing is served inline */
+}
+
+/* A cleanup may register more. */
+void hri_arena_guard_reclaimed(struct hri_arena *a)
+{
+    a->window.ops = &hri_arena_ops;
+    hri_store_relaxed(&a->window.limit, a->hidden ? a->window.cursor : a->window.end);
+}
+
+void hri_arena_guard_record(struct hri_arena *a)
+{
+    struct hri_arena *oldest;
+
+    a->window.ops = &released_ops;
+    if (a->fixed)
+        return; /* its record is the caller's memory */
+    oldest = hri_guard_keep(a->provider, HRI_GUARD_ARENA, a);
+    if (oldest != NULL)
+        hri_slab_put_kind(&a->provider->slab, HRI_SLAB_ARENA, oldest, sizeof(*oldest));
+}
