@@ -18,6 +18,8 @@ struct filling {
     harena_provider *provider; /* NULL: mapped, or from malloc */
     char *mapped;
     size_t part;
+    uint64_t from; /* when all began, as thread 0 sees it */
+    double ns;     /* until the last one had filled its part */
 };
 
 static void *must(void *pointer)
@@ -27,8 +29,20 @@ static void *must(void *pointer)
     return pointer;
 }
 
-static void verify(const struct bench_node *last, size_t count)
+static void begin(struct filling *filling, unsigned thread)
 {
+    bench_team_meet();
+    if (thread == 0)
+        filling->from = bench_stamp();
+}
+
+static void end(struct filling *filling, unsigned thread, const struct bench_node *last,
+                size_t count)
+{
+    bench_team_meet();
+    if (thread != 0)
+        return;
+    filling->ns = bench_ns(filling->from, bench_stamp());
     bench_verify(last, count, "cold filling");
 }
 
@@ -40,19 +54,16 @@ static void fill_arena(void *ctx, unsigned thread)
     struct bench_node *last = NULL;
     harena *arena;
 
-    (void)thread;
     options.provider = filling->provider;
     arena = must(harena_create(&options));
-    bench_team_meet();
+    begin(filling, thread);
     for (size_t i = 0; i < count; i++) {
         struct bench_node *node = must(harena_alloc(arena, OBJECT));
 
         node->previous = last;
         last = node;
     }
-    bench_team_meet();
-    if (thread == 0)
-        verify(last, count);
+    end(filling, thread, last, count);
     harena_release(arena);
 }
 
@@ -63,16 +74,14 @@ static void fill_mapping(void *ctx, unsigned thread)
     char *at = filling->mapped + thread * filling->part;
     struct bench_node *last = NULL;
 
-    bench_team_meet();
+    begin(filling, thread);
     for (size_t i = 0; i < count; i++, at += OBJECT) {
         struct bench_node *node = (struct bench_node *)(void *)at;
 
         node->previous = last;
         last = node;
     }
-    bench_team_meet();
-    if (thread == 0)
-        verify(last, count);
+    end(filling, thread, last, count);
 }
 
 static void fill_malloc(void *ctx, unsigned thread)
@@ -81,17 +90,14 @@ static void fill_malloc(void *ctx, unsigned thread)
     size_t count = filling->part / OBJECT;
     struct bench_node *last = NULL;
 
-    (void)thread;
-    bench_team_meet();
+    begin(filling, thread);
     for (size_t i = 0; i < count; i++) {
         struct bench_node *node = must(malloc(OBJECT - 8)); /* its header comes on top */
 
         node->previous = last;
         last = node;
     }
-    bench_team_meet();
-    if (thread == 0)
-        verify(last, count);
+    end(filling, thread, last, count);
     while (last != NULL) {
         struct bench_node *node = last;
 
@@ -102,11 +108,9 @@ static void fill_malloc(void *ctx, unsigned thread)
 
 static double run(void (*fill)(void *, unsigned), struct filling *filling, unsigned threads)
 {
-    uint64_t from = bench_stamp();
-
     filling->part = BYTES / threads / 64 * 64;
     bench_team_run(threads, fill, filling);
-    return bench_ns(from, bench_stamp());
+    return filling->ns;
 }
 
 static double run_arena(enum harena_huge_pages policy, unsigned threads)
@@ -178,7 +182,7 @@ static const struct {
     {"harena, HARENA_HUGE_ON", run_on},
     {"bump in a mapping, small pages", run_small_mapping},
     {"bump in a mapping, huge pages", run_huge_mapping},
-    {"malloc (glibc), freed again", run_malloc},
+    {"malloc (glibc)", run_malloc},
 };
 enum { CONTENDERS = sizeof contenders / sizeof *contenders, BASE = 0, AUTO = 1 };
 
