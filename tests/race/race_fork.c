@@ -236,10 +236,10 @@ START_TEST(child_begins_with_nothing_deferred)
     ck_assert_ptr_nonnull(race.shared);
     ck_assert_ptr_nonnull(harena_shared_alloc(race.shared, 8));
     ck_assert_int_eq(harena_shared_reset(race.shared), 0);
-    ck_assert_int_eq(harena_provider_barrier(race.provider), 0); /* RCU's worker runs ... */
+    /* RCU's worker is there, and rests: later it might wait for the reader, and this call for it. */
+    urcu_bp_call_rcu_before_fork();
     test_spawn(&reader, read_until_stopped, NULL, 0);
     TEST_AWAIT(atomic_load(&race.allocated) == 1);
-    urcu_bp_call_rcu_before_fork(); /* ... and rests: it would wait for the reader, and this call for it */
     ck_assert_int_eq(harena_shared_reset(race.shared), 0);
     ck_assert_ptr_nonnull(harena_shared_alloc(race.shared, 700 * 1024));
     ck_assert_int_eq(harena_shared_reset(race.shared), -EAGAIN);
