@@ -52,7 +52,7 @@ typedef struct harena_options {
     void *first;   /* the caller's memory, used first, never freed */
     size_t first_size;
     const struct rcu_flavor_struct *rcu; /* for harena_release_rcu; default: the provider's */
-    const char *debug; /* debug modes beyond those of HARENA_DEBUG: harena(7), "guard"; NULL: none */
+    const char *debug; /* debug modes besides those of HARENA_DEBUG: "guard", see harena(7) */
 } harena_options;
 #define HARENA_OPTIONS_INIT                                                                        \
     {                                                                                              \
@@ -179,15 +179,15 @@ harena_realloc(harena *a, void *old, size_t old_size, size_t new_size);
  * > 0) or string: EINVAL.
  * Thread: owner.
  * Fails: as harena_alloc; EINVAL: NULL source. */
-HARENA_API HARENA_ALLOCATES(3) void *harena_memdup(harena *a, const void *bytes, size_t size);
+HARENA_API HARENA_COPIES(3) void *harena_memdup(harena *a, const void *bytes, size_t size);
 HARENA_API HARENA_ALLOCATES_TEXT char *harena_strdup(harena *a, const char *string);
 HARENA_API HARENA_ALLOCATES_TEXT char *harena_strndup(harena *a, const char *string, size_t max);
 
 /* A copy on the heap, for free(). NULL bytes with size > 0: EINVAL; size 0: a pointer for free().
  * Thread: any.
  * Fails: NULL, ENOMEM; EINVAL. */
-HARENA_API __attribute__((warn_unused_result, malloc, alloc_size(2))) void *
-harena_clone(const void *bytes, size_t size);
+HARENA_API __attribute__((warn_unused_result, alloc_size(2))) void *harena_clone(const void *bytes,
+                                                                                 size_t size);
 
 /* Formatted text, NUL-terminated, as printf makes it.
  * Thread: owner.

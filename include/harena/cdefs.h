@@ -35,6 +35,9 @@
 /* The same, for an array of parameter `count` elements of parameter `size` bytes. */
 #define HARENA_ALLOCATES_ARRAY(count, size)                                                        \
     __attribute__((warn_unused_result, malloc, alloc_size(count, size), assume_aligned(16)))
+/* A copy of that size: fresh memory, but what the copied pointers point at is not. */
+#define HARENA_COPIES(size)                                                                        \
+    __attribute__((warn_unused_result, alloc_size(size), assume_aligned(16)))
 /* Fresh memory of a size that no parameter tells. */
 #define HARENA_ALLOCATES_TEXT __attribute__((warn_unused_result, malloc, assume_aligned(16)))
 

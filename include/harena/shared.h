@@ -230,8 +230,8 @@ HARENA_API HARENA_ALLOCATES(2) void *harena_shared_alloc_aligned(harena_shared *
 HARENA_API HARENA_ALLOCATES_ARRAY(2, 3) void *harena_shared_alloc_array(harena_shared *s,
                                                                         size_t count, size_t size);
 HARENA_API HARENA_ALLOCATES(2) void *harena_shared_alloc_atomic(harena_shared *s, size_t size);
-HARENA_API HARENA_ALLOCATES(3) void *harena_shared_memdup(harena_shared *s, const void *bytes,
-                                                          size_t size);
+HARENA_API HARENA_COPIES(3) void *harena_shared_memdup(harena_shared *s, const void *bytes,
+                                                       size_t size);
 HARENA_API HARENA_ALLOCATES_TEXT char *harena_shared_strdup(harena_shared *s, const char *string);
 HARENA_API HARENA_ALLOCATES_TEXT HARENA_PRINTF(2, 3) char *harena_shared_printf(harena_shared *s,
                                                                                 const char *format,

@@ -753,6 +753,55 @@ START_TEST(memdup_copies_every_size)
 }
 END_TEST
 
+struct box {
+    const int *content;
+};
+
+/* Plain calls: the compiler is to see what it would see in a program. */
+static int through_a_copy_in(harena *a)
+{
+    int number = 1;
+    struct box box = {&number}, *copy = harena_memdup(a, &box, sizeof box);
+
+    number = 2;
+    return *copy->content;
+}
+
+static int through_a_copy_on_the_heap(void)
+{
+    int number = 1, seen;
+    struct box box = {&number}, *copy = harena_clone(&box, sizeof box);
+
+    number = 2;
+    seen = *copy->content;
+    free(copy);
+    return seen;
+}
+
+static int through_a_copy_in_shared(harena_shared *s)
+{
+    int number = 1;
+    struct box box = {&number}, *copy = harena_shared_memdup(s, &box, sizeof box);
+
+    number = 2;
+    return *copy->content;
+}
+
+/* It must not take a copy for memory without pointers, and leave out the store that they lead to. */
+START_TEST(what_a_copy_points_at_can_be_changed)
+{
+    harena_shared_options options = HARENA_SHARED_OPTIONS_INIT;
+    harena_shared *shared;
+
+    ck_assert_int_eq(through_a_copy_in(arena), 2);
+    ck_assert_int_eq(through_a_copy_on_the_heap(), 2);
+    options.provider = provider;
+    shared = SUCCEEDS(harena_shared_create(&options));
+    ck_assert_int_eq(through_a_copy_in_shared(shared), 2);
+    harena_shared_release_now(shared);
+}
+END_TEST
+
 START_TEST(strdup_copies_with_the_nul)
 {
     char *text = malloc(200000);
@@ -955,9 +1004,9 @@ END_TEST
         realloc_of_an_older_one_copies, realloc_shrinks_in_place_wherever_it_lies,                 \
         realloc_of_nothing_allocates, realloc_grows_through_all_sizes_with_contents_intact,        \
         refused_realloc_leaves_the_old_bytes, memdup_copies_every_size,                            \
-        strdup_copies_with_the_nul, strndup_reads_no_more_than_max, strndup_stops_at_the_nul,      \
-        printf_makes_short_text, printf_of_every_length_fits_exactly,                              \
-        printf_longer_than_the_window_formats_again,                                               \
+        what_a_copy_points_at_can_be_changed, strdup_copies_with_the_nul,                          \
+        strndup_reads_no_more_than_max, strndup_stops_at_the_nul, printf_makes_short_text,         \
+        printf_of_every_length_fits_exactly, printf_longer_than_the_window_formats_again,          \
         printf_that_just_fits_the_window_or_just_does_not, printf_on_a_fresh_arena,                \
         printf_may_print_its_own_arenas_text, printf_errors_are_vsnprintfs,                        \
         printf_beyond_the_limit_is_refused
