@@ -155,6 +155,8 @@ void hri_arena_put_record(struct hri_arena *a)
 static void release(struct hri_arena *a)
 {
     hri_arena_leave_home(a);
+    if (hri_arena_is_guarded(a))
+        hri_arena_guard_ending(a);
     hri_cleanup_run(&a->cleanups, NULL);
     HRI_TRACE("release arena=%s len=%zu held=%zu", a->name, hri_arena_len(a), (size_t)a->held);
     a->retain = 0;
@@ -174,13 +176,16 @@ void harena_release(harena *window)
         release(hri_arena_of(window));
 }
 
+void hri_arena_release(struct hri_arena *a)
+{
+    if (hri_arena_is_guarded(a))
+        hri_arena_guard_unlock(a);
+    release(a);
+}
+
 static void reclaim(struct hri_retired *item)
 {
-    struct hri_arena *a = HRI_CONTAINER(item, struct hri_arena, retired);
-
-    if (hri_arena_is_guarded(a))
-        hri_arena_guard_reclaimed(a);
-    release(a);
+    hri_arena_release(HRI_CONTAINER(item, struct hri_arena, retired));
 }
 
 static bool has_cleanups(struct hri_retired *item)
@@ -192,7 +197,7 @@ void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain)
 {
     hri_arena_leave_home(a);
     if (hri_arena_is_guarded(a))
-        hri_arena_guard_retired(a);
+        hri_arena_guard_lock(a, "was released already");
     a->retired = (struct hri_retired){
         .reclaim = reclaim,
         .bytes = a->held,

@@ -80,7 +80,8 @@ struct hri_arena {
     void *root;                         /* atomic; of the snapshot that has published the arena */
     struct hri_domain *snapshot_domain; /* where it is retired to then */
     struct hri_retired retired;
-    const char *how; /* for guard: why memory goes */
+    const char *how;   /* for guard: why memory goes */
+    const char *state; /* for guard: why calls are refused, as in "was released already" */
     char name[HRI_NAME_SIZE];
 
     /* A pool's. */
@@ -105,12 +106,16 @@ static inline bool hri_arena_can_retire(const harena *a)
 }
 
 /* arena_guard.c: of an arena in debug mode guard. What harena_reset, harena_release and their like do with one of which
- * `own` does not hold: if it was released, they tell of it. */
-void hri_arena_not_own(harena *a, const char *call);
+ * `own` does not hold: if that is because it was released, or is not the caller's now, they tell of it. False: not so. */
+bool hri_arena_not_own(harena *a, const char *call);
 
-/* It was released, and its readers are waited for; then its cleanups are about to run. */
-void hri_arena_guard_retired(struct hri_arena *a);
-void hri_arena_guard_reclaimed(struct hri_arena *a);
+/* Whoever had it has it no more: calls on it are told of, with the state, a constant, and do nothing. Then it is somebody's
+ * again. */
+void hri_arena_guard_lock(struct hri_arena *a, const char *state);
+void hri_arena_guard_unlock(struct hri_arena *a);
+
+/* Its cleanups are about to run, which may allocate in it, but not end it once more. */
+void hri_arena_guard_ending(struct hri_arena *a);
 
 /* In place of the slab it gets its record, which tells of further calls for a while. */
 void hri_arena_guard_record(struct hri_arena *a);
@@ -149,6 +154,9 @@ static inline bool hri_arena_takes_marks(harena *a, const char *call)
 
 /* Retires an arena that nobody can find any more; its bytes count as deferred. */
 void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain);
+
+/* As harena_release, for who has it from its owner: a pool, RCU. */
+void hri_arena_release(struct hri_arena *a);
 
 /* Its owner has no use for its record any more. */
 void hri_arena_put_record(struct hri_arena *a);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is left of a guarded arena when it was released or absorbed: a record that tells of further calls. Layer 5. */
+/* What is left of a guarded arena when it was released, absorbed, published, or given to its pool: a record that tells of
+ * further calls. Layer 5. */
 #include "arena.h"
 #include "guard.h"
 
@@ -7,7 +8,8 @@
 
 static void misused(const harena *a, const char *call)
 {
-    hri_guard_misuse(hri_arena_of(a)->provider, hri_arena_of(a)->name, call);
+    hri_guard_misuse(hri_arena_of(a)->provider, hri_arena_of(a)->name, call,
+                     hri_arena_of(a)->state);
 }
 
 static void *released_alloc(harena *a, size_t size, size_t alignment, bool zeroed)
@@ -99,30 +101,46 @@ static const struct harena_ops released_ops = {
     .has_marks = false,
 };
 
-void hri_arena_not_own(harena *a, const char *call)
+static struct harena_ops ending_ops; /* as ever, but nobody may end it once more; written at load */
+
+__attribute__((constructor)) static void at_load(void)
 {
-    if (a->ops == &released_ops)
-        misused(a, call);
+    ending_ops = hri_arena_ops;
+    ending_ops.own = ending_ops.has_marks = false;
 }
 
-void hri_arena_guard_retired(struct hri_arena *a)
+bool hri_arena_not_own(harena *a, const char *call)
 {
+    if (a->ops != &released_ops && a->ops != &ending_ops)
+        return false;
+    misused(a, call);
+    return true;
+}
+
+void hri_arena_guard_lock(struct hri_arena *a, const char *state)
+{
+    a->state = state;
     a->window.ops = &released_ops;
     hri_store_relaxed(&a->window.limit, a->window.cursor); /* nothing is served inline */
 }
 
-/* A cleanup may register more. */
-void hri_arena_guard_reclaimed(struct hri_arena *a)
+void hri_arena_guard_unlock(struct hri_arena *a)
 {
     a->window.ops = &hri_arena_ops;
     hri_store_relaxed(&a->window.limit, a->hidden ? a->window.cursor : a->window.end);
+}
+
+void hri_arena_guard_ending(struct hri_arena *a)
+{
+    a->state = "is being released";
+    a->window.ops = &ending_ops;
 }
 
 void hri_arena_guard_record(struct hri_arena *a)
 {
     struct hri_arena *oldest;
 
-    a->window.ops = &released_ops;
+    hri_arena_guard_lock(a, "was released already");
     if (a->fixed)
         return; /* its record is the caller's memory */
     oldest = hri_guard_keep(a->provider, HRI_GUARD_ARENA, a);

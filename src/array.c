@@ -76,6 +76,10 @@ bool harena_array_add(harena *a, void *array, const void *elements, size_t count
 {
     struct array grown;
 
+    if (HRI_UNLIKELY(elements == NULL && count != 0)) {
+        errno = EINVAL;
+        return false;
+    }
     /* What lay in the array itself is still there when it has moved: an arena takes nothing back. */
     if (!harena_array_grow(a, array, count, size, alignment))
         return false;

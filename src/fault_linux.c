@@ -14,6 +14,12 @@ static uint32_t installed; /* atomic; 1: somebody has installed the handler, or 
 static struct sigaction before;
 static void (*explain)(const void *address);
 
+static bool is_function(const struct sigaction *action)
+{
+    return (action->sa_flags & SA_SIGINFO) != 0 ||
+           (action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN);
+}
+
 static void set_default(void)
 {
     struct sigaction none;
@@ -23,20 +29,24 @@ static void set_default(void)
     sigaction(SIGSEGV, &none, NULL);
 }
 
-/* What would have happened without us. A default action is taken by touching the address again when we return: the
- * process dies where it should. A signal that was sent does not come again by itself. */
+/* The same signal once more for this thread, when we return: as if it came from where it came from. */
+static bool send_again(int number, siginfo_t *info)
+{
+    return syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), number, info) == 0;
+}
+
+/* What would have happened without us. For a default action the signal is sent once more: the process dies where it should,
+ * also if somebody has made the memory accessible meanwhile. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     bool sent = info->si_code <= 0;
-    bool function = (before.sa_flags & SA_SIGINFO) != 0 ||
-                    (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN);
 
-    if (!function) {
+    if (!is_function(&before)) {
         if (sent && before.sa_handler == SIG_IGN)
             return;
         set_default(); /* a fault kills also where the signal is ignored */
-        if (sent)
-            raise(number);
+        if (!send_again(number, info) && sent)
+            raise(number); /* a fault comes again by itself */
         return;
     }
     if ((before.sa_flags & SA_RESETHAND) != 0)
@@ -59,7 +69,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 
 void hri_fault_watch(void (*fn)(const void *address))
 {
-    struct sigaction ours;
+    struct sigaction ours, now;
     uint32_t no = 0;
     int saved = errno;
 
@@ -71,8 +81,11 @@ void hri_fault_watch(void (*fn)(const void *address))
     if (sigaction(SIGSEGV, NULL, &before) == 0) { /* known before the first fault comes to us */
         ours.sa_sigaction = on_fault;
         ours.sa_mask = before.sa_mask;
-        ours.sa_flags = SA_SIGINFO | SA_ONSTACK | (before.sa_flags & (SA_NODEFER | SA_RESTART));
-        sigaction(SIGSEGV, &ours, NULL);
+        ours.sa_flags = SA_SIGINFO | (before.sa_flags & (SA_ONSTACK | SA_NODEFER | SA_RESTART));
+        if (!is_function(&before))
+            ours.sa_flags |= SA_ONSTACK; /* a stack that has overflown has no room for us */
+        if (sigaction(SIGSEGV, &ours, &now) == 0)
+            before = now; /* somebody else's, of a moment ago */
     }
     errno = saved;
 }

@@ -5,7 +5,7 @@
 #include "provider.h"
 
 /* As hri_run_put, by an arena called `name`. The memory is unreadable and nobody else's until so much has followed, until
- * a limit would refuse memory for its sake, until a trim to 0 or the provider's end. `how`, a constant: what was done
+ * a limit or the OS would refuse memory for its sake, until some seconds, a trim to 0 or the provider's end. `how`, a constant: what was done
  * with the arena ("reset", "release"). What is in quarantine is in use, under a name of its own. Any thread. */
 void hri_guard_put(harena_provider *provider, uint32_t chunk, const char *name, const char *how);
 
@@ -18,8 +18,16 @@ enum hri_guard_kind { HRI_GUARD_ARENA, HRI_GUARD_SHARED, HRI_GUARD_KINDS };
 enum { HRI_GUARD_KEPT = 256 };
 void *hri_guard_keep(harena_provider *provider, enum hri_guard_kind kind, void *record);
 
-/* Something was done with a released arena: an event, if there is a provider, and a line on standard error. */
-void hri_guard_misuse(const harena_provider *provider, const char *name, const char *call);
+/* Something was done with an arena that was released already, or is in another `state` that does not allow it: an event, if
+ * there is a provider, and a line on standard error. */
+void hri_guard_misuse(const harena_provider *provider, const char *name, const char *call,
+                      const char *state);
+
+/* Ends the quarantine of what has been in it for long. Any thread; once a second. */
+void hri_guard_age(harena_provider *provider);
+
+/* Whether anything is in quarantine. */
+bool hri_guard_holds(harena_provider *provider);
 
 /* The provider is about to go. */
 void hri_guard_end(harena_provider *provider);

@@ -6,9 +6,9 @@
  * gone. So `committed` is at no time below what is warm, and at no time above the limit. A request that does not fit
  * charges nothing, so a large one starves no small one.
  *
- * The soft limit refuses nobody. A charge that passes it says so once, has the idle arenas of all pools dropped, ends
- * quarantine (guard.c), and asks for free blocks to be given back; until use has fallen below it again, each block goes
- * back as it becomes free. */
+ * The soft limit refuses nobody. A charge that passes it ends quarantine (guard.c); if that is not enough, it says so once,
+ * has the idle arenas of all pools dropped, and asks for free blocks to be given back; until use has fallen below it again,
+ * each block goes back as it becomes free. */
 #include "limit.h"
 #include "commit.h"
 #include "guard.h"
@@ -24,11 +24,15 @@ static HRI_COLD void pass_soft_limit(harena_provider *p, uint64_t committed)
 
     if (!hri_cas_relaxed(&p->above_soft, &above, 1)) /* relaxed: only one of many is to say so */
         return;
+    if (hri_guard_flush(p)) {
+        committed = hri_load_relaxed(&p->committed); /* relaxed: as in hri_limit_charge */
+        if (committed <= p->soft_limit)
+            return;
+    }
     hri_provider_event(p, HARENA_EVENT_SOFT_LIMIT, 0, committed, NULL,
                        "more is committed than soft_limit");
     if (drop_idle != NULL)
         drop_idle(p);
-    hri_guard_flush(p);
     hri_retention_press(p, committed - p->soft_limit);
 }
 

@@ -246,8 +246,10 @@ static HRI_COLD bool enlarge(struct harena_pool *pool, struct hri_arena *a, uint
 /* Lays an empty arena down, or releases it. */
 static inline void lay_down(struct harena_pool *pool, struct hri_arena *a)
 {
+    if (hri_arena_is_guarded(a))
+        hri_arena_guard_lock(a, "is idle in its pool");
     if (HRI_UNLIKELY(!hri_pool_idle_put(pool, a)))
-        harena_release(&a->window);
+        hri_arena_release(a);
 }
 
 /* An arena for this key: the idle one that has been used for another, or a new one if there is none. NULL and errno. */
@@ -285,6 +287,8 @@ harena *harena_pool_acquire(harena_pool *pool, uint64_t key)
         if (a == NULL)
             return NULL;
     }
+    if (hri_arena_is_guarded(a))
+        hri_arena_guard_unlock(a);
     hri_store_relaxed(&a->lent, 1); /* relaxed: the acquirer's arena */
     return &a->window;
 }
@@ -323,8 +327,10 @@ static bool comes_back(const struct harena_pool *pool, harena *window)
     return true;
 }
 
-static HRI_COLD void refuse(const struct harena_pool *pool, const harena *window)
+static HRI_COLD void refuse(const struct harena_pool *pool, harena *window)
 {
+    if (!window->ops->own && hri_arena_not_own(window, "harena_pool_give"))
+        return;
     if (pool != NULL)
         misuse(pool->provider, pool->name,
                "harena_pool_give: not an arena that this pool has lent");

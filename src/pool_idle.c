@@ -126,7 +126,7 @@ static void release_all_on_stack(struct harena_pool *pool)
     struct hri_arena *a;
 
     while ((a = pop(pool)) != NULL)
-        harena_release(&a->window);
+        hri_arena_release(a);
 }
 
 static void push(struct harena_pool *pool, struct hri_arena *a)
@@ -178,7 +178,7 @@ void hri_pool_idle_shut(struct harena_pool *pool)
 
         refund_slot(pool, word);
         if (hri_pool_slot_has_arena(word))
-            harena_release(&hri_pool_slot_arena(pool, word)->window);
+            hri_arena_release(hri_pool_slot_arena(pool, word));
     }
     release_all_on_stack(pool);
 }
@@ -190,9 +190,9 @@ void hri_pool_idle_drop(struct harena_pool *pool)
 
     for (uint32_t i = 0, end = slots_used(pool); i < end; i++)
         if ((a = take_slot(pool, &pool->slots[i])) != NULL)
-            harena_release(&a->window);
+            hri_arena_release(a);
     for (; most > 0 && (a = pop(pool)) != NULL; most--)
-        harena_release(&a->window);
+        hri_arena_release(a);
 }
 
 size_t hri_pool_idle_count(const struct harena_pool *pool)

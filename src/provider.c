@@ -75,7 +75,8 @@ static uint32_t reclaims(const harena_provider *p)
     return hri_load_acquire(&p->reclaims); /* PAIR reclaims-1: raised when the chunks are back */
 }
 
-/* Before somebody is refused: ends quarantine, empties the pools, once, then gets back what RCU holds. True: it is worth looking again. */
+/* Before somebody is refused: ends quarantine, empties the pools, once, then gets back what RCU holds. True: it is worth
+ * looking again. */
 static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
 {
     void (*drop_idle)(harena_provider *) =
@@ -118,8 +119,16 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
         seen = reclaims(p);
         if (hri_limit_charge(p, 1)) {
             chunk = hri_blocks_take_cold(&p->blocks, home);
-            if (chunk != HRI_NO_CHUNK)
-                break;
+            if (chunk != HRI_NO_CHUNK) {
+                error = hri_commit(p, chunk, 1);
+                if (error == 0)
+                    return chunk;
+                hri_blocks_put_cold(&p->blocks, chunk);
+                hri_limit_refund(p, 1);
+                if (!is_late(&began) && hri_guard_flush(p))
+                    continue; /* the OS may have had no more mappings because of it */
+                return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
+            }
             hri_limit_refund(p, 1);
             kind = HARENA_EVENT_REGION_EXHAUSTED;
         }
@@ -129,13 +138,6 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
         if (is_late(&began) || !reclaim(p, seen, &pools_are_empty))
             return hri_limit_refuse(p, kind, ENOMEM, HRI_CHUNK, name);
     }
-    error = hri_commit(p, chunk, 1);
-    if (error != 0) {
-        hri_blocks_put_cold(&p->blocks, chunk);
-        hri_limit_refund(p, 1);
-        return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
-    }
-    return chunk;
 }
 
 /* A run whose chunks are taken and charged: commit, or undo all. */
@@ -167,8 +169,11 @@ static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
             if (hri_limit_charge(p, cold)) {
                 int error = commit_run(p, chunk, length, cold);
 
-                return error == 0 ? chunk
-                                  : hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, bytes, name);
+                if (error == 0)
+                    return chunk;
+                if (!is_late(&began) && hri_guard_flush(p))
+                    continue; /* as for a chunk */
+                return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, bytes, name);
             }
             hri_blocks_untake(&p->blocks, chunk, length);
             over_budget = true;

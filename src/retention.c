@@ -194,15 +194,13 @@ void hri_retention_press(harena_provider *p, uint64_t bytes)
 
 void hri_retention_put_above_soft(harena_provider *p, uint32_t chunk, uint32_t length)
 {
-    uint32_t block = chunk / HRI_BLOCK_CHUNKS, last = (chunk + length - 1) / HRI_BLOCK_CHUNKS;
+    uint32_t first = chunk / HRI_BLOCK_CHUNKS, last = (chunk + length - 1) / HRI_BLOCK_CHUNKS;
     int saved = errno;
     uint64_t state;
 
-    if (last > block) { /* one here, the others by and by */
-        hri_retention_press(p, hri_limit_above_soft(p));
-    } else if (hri_limit_above_soft(p) != 0 && hri_blocks_claim(&p->blocks, block, &state)) {
-        purge_claimed(p, block, state);
-    }
+    for (uint32_t block = last + 1; block-- > first && hri_limit_above_soft(p) != 0;)
+        if (hri_blocks_claim(&p->blocks, block, &state))
+            purge_claimed(p, block, state);
     errno = saved;
 }
 
@@ -251,9 +249,13 @@ static uint64_t may_stay(harena_provider *p, const struct sight *sight)
 
 static void decide(harena_provider *p)
 {
-    struct sight sight = look_at_blocks(p);
-    uint64_t stay = may_stay(p, &sight), surplus = 0, half = (sight.idle_blocks + 1) / 2, most;
+    struct sight sight;
+    uint64_t stay, surplus = 0, half, most;
 
+    hri_guard_age(p);
+    sight = look_at_blocks(p);
+    stay = may_stay(p, &sight);
+    half = (sight.idle_blocks + 1) / 2;
     if (sight.free > stay)
         surplus = (sight.free - stay + HRI_BLOCK - 1) / HRI_BLOCK;
     most = UINT32_MAX;
@@ -308,7 +310,7 @@ int harena_provider_tick(harena_provider *provider)
     }
     while (hri_load_relaxed(&p->due) != 0) /* each step counts it down, or lowers the hand */
         hri_retention_step(p);
-    return has_more(p) ? (int)left : -1;
+    return has_more(p) || hri_guard_holds(p) ? (int)left : -1;
 }
 
 /* ---- at once ---- */

@@ -32,8 +32,10 @@ int harena_snapshot_publish(harena_snapshot *s, harena *arena, void *root)
     harena *before;
     int saved = errno;
 
-    if (s == NULL || (arena == NULL && root != NULL) ||
-        (arena != NULL && !hri_arena_can_retire(arena)))
+    if (s == NULL || (arena == NULL && root != NULL))
+        return -EINVAL;
+    if (arena != NULL &&
+        (!hri_arena_is_own(arena, "harena_snapshot_publish") || !hri_arena_can_retire(arena)))
         return -EINVAL;
     if (arena != NULL) {
         if (hri_arena_of(arena)->snapshot_domain != NULL)
@@ -47,6 +49,8 @@ int harena_snapshot_publish(harena_snapshot *s, harena *arena, void *root)
         hri_arena_leave_home(hri_arena_of(arena));
         hri_store_relaxed(&hri_arena_of(arena)->root, root); /* relaxed: released by the exchange */
         hri_arena_of(arena)->snapshot_domain = domain;
+        if (hri_arena_is_guarded(hri_arena_of(arena)))
+            hri_arena_guard_lock(hri_arena_of(arena), "is a snapshot's");
     }
     before = hri_exchange_acq_rel(&s->slot, (void *)arena); /* PAIR snapshot-1 */
     if (before != NULL)

@@ -36,7 +36,8 @@ HARENA_BEGIN_DECLS
     (harena_array_reserve((a), (array), 1) &&                                                      \
      ((void)((array)->items[(array)->len] = (value)), (void)(array)->len++, true))
 
-/* `count` elements more, copied from `pointer`, which may lie in the array itself; true, or false as above. */
+/* `count` elements more, copied from `pointer`, which may lie in the array itself; true, or false as above; EINVAL also: NULL
+ * `pointer` with a count. */
 #define harena_array_append(a, array, pointer, count)                                              \
     ((void)sizeof((array)->items == (pointer)), /* of one type */                                  \
      harena_array_add((a), (array), (pointer), (count), sizeof(*(array)->items),                   \
@@ -45,7 +46,7 @@ HARENA_BEGIN_DECLS
 /* What the macros call: an array of elements of `size` bytes at a multiple of `alignment` gets room for `count` more; and
  * copies of `count` elements.
  * Thread: owner.
- * Fails: false; ENOMEM, the array is unchanged; EINVAL: NULL arena.
+ * Fails: false, the array is unchanged; ENOMEM; EINVAL: NULL arena, NULL elements with a count.
  * Cost: a copy of the array unless it grows in place; over many, a constant number of copies of each element. */
 HARENA_API bool harena_array_grow(harena *a, void *array, size_t count, size_t size,
                                   size_t alignment);

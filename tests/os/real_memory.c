@@ -76,7 +76,8 @@ START_TEST(run_does_not_bring_a_block_for_its_last_byte)
 
     memset(run, 1, size);
     ck_assert_uint_eq(resident(run, 16 * BLOCK), 16 * BLOCK / PAGE);
-    ck_assert_uint_eq(resident(run + 16 * BLOCK, BLOCK), 1);
+    ck_assert_uint_le(resident(run + 16 * BLOCK, BLOCK),
+                      CHUNK / PAGE); /* 64 KiB where the kernel has pages of that size */
     harena_release(arena);
     ends_clean(p);
 }

@@ -159,6 +159,10 @@ START_TEST(large_counts_do_not_wrap)
     ck_assert_uint_eq(xs.cap, 0);
     ck_assert(!harena_array_push(NULL, &xs, 1));
     ck_assert_int_eq(errno, EINVAL);
+    errno = 0;
+    ck_assert(!harena_array_append(a, &xs, (uint64_t *)NULL, 3));
+    ck_assert_int_eq(errno, EINVAL);
+    ck_assert_uint_eq(xs.cap, 0);
 }
 END_TEST
 

@@ -151,21 +151,32 @@ static void watch_errors(void)
     ck_assert_int_ge(dup2(fileno(errors), STDERR_FILENO), 0);
 }
 
-/* One more misuse of the arena has been told of, by an event and by the one line `call`. */
-static void is_told(const char *call, const char *name)
+/* One more misuse of the arena has been told of, by an event and by one line. */
+static void is_told_that(const char *call, const char *name, const char *state)
 {
     static unsigned told;
     char line[256] = "", wanted[256];
     ssize_t got = pread(fileno(errors), line, sizeof line - 1, 0);
 
     ck_assert_int_ge(got, 0);
-    snprintf(wanted, sizeof wanted, "harena: %s: the arena \"%s\" was released already\n", call,
-             name);
+    snprintf(wanted, sizeof wanted, "harena: %s: the arena \"%s\" %s\n", call, name, state);
     ck_assert_str_eq(line, wanted);
     ck_assert_int_eq(ftruncate(fileno(errors), 0), 0);
     ck_assert_int_eq(lseek(fileno(errors), 0, SEEK_SET), 0);
     ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), ++told);
     ck_assert_str_eq(events.last_name, name);
+}
+
+static void is_told_nothing(void)
+{
+    char byte;
+
+    ck_assert_int_eq(pread(fileno(errors), &byte, 1, 0), 0);
+}
+
+static void is_told(const char *call, const char *name)
+{
+    is_told_that(call, name, "was released already");
 }
 
 static void nothing(void *ctx)
@@ -270,6 +281,72 @@ START_TEST(between_release_rcu_and_reclaim_calls_are_told_of_and_cleanups_run)
 }
 END_TEST
 
+/* It may allocate, and register more; it may not end the arena once more. */
+static void end_it_again(void *ctx)
+{
+    static const char state[] = "is being released";
+
+    ck_assert_ptr_nonnull(harena_alloc(late.a, 100));
+    ck_assert_ptr_nonnull(harena_alloc(late.a, 100000));
+    register_more(ctx);
+    harena_release(late.a);
+    is_told_that("harena_release", "ending", state);
+    harena_release_rcu(late.a);
+    is_told_that("harena_release_rcu", "ending", state);
+    harena_reset(late.a);
+    is_told_that("harena_reset", "ending", state);
+}
+
+START_TEST(a_cleanup_of_a_release_cannot_release_it)
+{
+    use_provider();
+    watch_errors();
+    late.a = debugged(provider, "ending", "guard");
+    ck_assert_int_eq(harena_on_release(late.a, end_it_again, &late.runs), 0);
+    harena_release(late.a);
+    ck_assert_int_eq(late.runs, 2);
+    all_calls_are_told(late.a, "ending");
+}
+END_TEST
+
+START_TEST(a_published_arena_is_its_snapshots)
+{
+    harena_snapshot snapshot = HARENA_SNAPSHOT_INIT;
+    static const char state[] = "is a snapshot's";
+    harena *first, *second;
+    int *root;
+
+    use_provider();
+    watch_errors();
+    first = debugged(provider, "published", "guard");
+    second = debugged(provider, "next", "guard");
+    root = SUCCEEDS(harena_new(first, int));
+    *root = 7;
+    ck_assert_int_eq(harena_snapshot_publish(&snapshot, first, root), 0);
+    harena_release(first);
+    is_told_that("harena_release", "published", state);
+    harena_release_rcu(first);
+    is_told_that("harena_release_rcu", "published", state);
+    harena_reset(first);
+    is_told_that("harena_reset", "published", state);
+    ck_assert_int_eq(harena_snapshot_publish(&snapshot, first, root), -EINVAL);
+    is_told_that("harena_snapshot_publish", "published", state);
+    FAILS(EINVAL, harena_alloc(first, 10));
+    is_told_that("allocation", "published", state);
+    ck_assert_int_eq(*(int *)harena_snapshot_enter(&snapshot), 7);
+    harena_snapshot_leave(&snapshot);
+    ck_assert_int_eq(harena_snapshot_publish(&snapshot, second, SUCCEEDS(harena_new(second, int))),
+                     0);
+    ck_assert_int_eq(harena_provider_barrier(provider), 0);
+    faults_as(root, "published", "release");
+    harena_release(first);
+    is_told("harena_release", "published");
+    harena_snapshot_fini(&snapshot);
+    ck_assert_int_eq(harena_provider_barrier(provider), 0);
+    ck_assert_uint_eq(provider->live, 0);
+}
+END_TEST
+
 START_TEST(calls_on_an_absorbed_arena_are_told_of)
 {
     harena *into, *from;
@@ -348,11 +425,45 @@ START_TEST(a_pools_arenas_are_guarded)
         harena_pool_give(pool, a);
     }
     faults_as(at, "pooled", "reset");
+    harena_pool_destroy(pool);
+}
+END_TEST
+
+START_TEST(an_arena_that_was_given_is_its_pools)
+{
+    harena_pool_options options = HARENA_POOL_OPTIONS_INIT;
+    static const char state[] = "is idle in its pool";
+    harena_pool *pool;
+    harena *a;
+
+    use_provider();
+    watch_errors();
+    options.arena.provider = provider;
+    options.arena.name = "pooled";
+    options.arena.debug = "guard";
+    pool = SUCCEEDS(harena_pool_create(&options));
     a = SUCCEEDS(harena_pool_acquire(pool, 1));
+    (void)SUCCEEDS(harena_alloc(a, 100));
+    harena_pool_give(pool, a);
+    harena_release(a);
+    is_told_that("harena_release", "pooled", state);
+    harena_pool_give(pool, a);
+    is_told_that("harena_pool_give", "pooled", state);
+    FAILS(EINVAL, harena_alloc(a, 10));
+    is_told_that("allocation", "pooled", state);
+    ck_assert_uint_eq(harena_pool_idle(pool), 1);
+    ck_assert(same(SUCCEEDS(harena_pool_acquire(pool, 2)), a));
+    memset(SUCCEEDS(harena_alloc(a, 100)), 1, 100);
     harena_release(a);
     harena_pool_give(pool, a);
-    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), 1);
+    is_told("harena_pool_give", "pooled");
+    harena_pool_give(NULL, a);
+    is_told("harena_pool_give", "pooled");
+    a = SUCCEEDS(harena_pool_acquire(pool, 1));
+    harena_pool_give(pool, a); /* released with its pool */
     harena_pool_destroy(pool);
+    is_told_nothing();
+    ck_assert_uint_eq(provider->live, 0);
 }
 END_TEST
 
@@ -402,4 +513,6 @@ RUN_TESTS_AROUND("debug", begin, end, options_take_words_with_commas, help_lists
                  between_release_rcu_and_reclaim_calls_are_told_of_and_cleanups_run,
                  calls_on_an_absorbed_arena_are_told_of,
                  calls_on_a_released_shared_arena_are_told_of, a_pools_arenas_are_guarded,
-                 the_last_256_are_known, arenas_come_and_go_without_growth)
+                 a_cleanup_of_a_release_cannot_release_it, a_published_arena_is_its_snapshots,
+                 an_arena_that_was_given_is_its_pools, the_last_256_are_known,
+                 arenas_come_and_go_without_growth)

@@ -394,6 +394,32 @@ START_TEST(above_the_soft_limit_quarantine_ends)
 }
 END_TEST
 
+START_TEST(alone_it_does_not_pass_the_soft_limit)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_provider *p;
+    harena *a, *live;
+
+    options.reserve = 64 * MIB;
+    options.soft_limit = 32 * MIB;
+    options.on_event = record_event;
+    options.event_ctx = &events;
+    p = SUCCEEDS(harena_provider_create(&options));
+    live = debugged(p, "live", NULL);
+    (void)object(live, 27 * MIB);
+    a = debugged(p, "busy", "guard");
+    for (int i = 0; i < 2000; i++) {
+        (void)object(a, 100);
+        harena_reset(a);
+    }
+    ck_assert_uint_eq(events_in_all(&events), 0);
+    ck_assert_uint_eq(stats_of(p).purges, 0);
+    harena_release(a);
+    harena_release(live);
+    flush_and_end(p);
+}
+END_TEST
+
 START_TEST(trim_to_nothing_ends_it)
 {
     harena *a = debugged(provider, "trimmed", "guard");
@@ -467,6 +493,112 @@ START_TEST(where_memory_cannot_be_forbidden_it_just_goes_back)
     ck_assert_uint_eq(in_use(provider), 0);
     hri_os = real_os;
     harena_release(a);
+}
+END_TEST
+
+/* As Linux does when it runs out of mappings in the middle of a range. */
+static int forbid_a_part(void *at, size_t bytes)
+{
+    return bytes > CHUNK && mprotect(at, CHUNK, PROT_NONE) == 0 ? -ENOMEM : 0;
+}
+
+START_TEST(memory_of_which_a_part_was_forbidden_can_be_used)
+{
+    harena *a = debugged(provider, "part", "guard");
+    char *at = object(a, 3 * CHUNK);
+
+    hri_os.forbid = forbid_a_part;
+    QUIETLY(harena_release(a));
+    hri_os = real_os;
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_OS_ERROR), 1);
+    is_readable(at);
+    ck_assert_uint_eq(in_use(provider), 0);
+}
+END_TEST
+
+static int refusals; /* to come */
+
+static int refuse_at_first(void *at, size_t bytes)
+{
+    return refusals-- > 0 ? -ENOMEM : real_os.commit(at, bytes);
+}
+
+START_TEST(the_os_refuses_nothing_for_its_sake)
+{
+    harena *a = debugged(provider, "first", "guard"), *other = debugged(provider, "second", NULL);
+    char *at = object(a, 3 * MIB);
+
+    harena_reset(a);
+    refusals = 1;
+    hri_os.commit = refuse_at_first;
+    (void)object(other, 10 * MIB); /* a run */
+    is_readable(at);
+    ck_assert_uint_eq(events_in_all(&events), 0);
+    hri_os = real_os;
+    harena_release(a);
+    harena_release(other);
+}
+END_TEST
+
+static char *stuck;
+
+static int refuse_one(void *at, size_t bytes)
+{
+    return at == stuck ? -ENOMEM : real_os.commit(at, bytes);
+}
+
+START_TEST(what_the_os_does_not_give_back_holds_nothing_else_up)
+{
+    harena *arenas[8];
+    char *at[8];
+
+    for (int i = 0; i < 8; i++) {
+        arenas[i] = debugged(provider, "one of 8", "guard");
+        at[i] = object(arenas[i], CHUNK);
+    }
+    for (int i = 0; i < 8; i++)
+        harena_release(arenas[i]);
+    stuck = at[3];
+    hri_os.commit = refuse_one;
+    QUIETLY(harena_provider_trim(provider, 0));
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_OS_ERROR), 1);
+    ck_assert_uint_eq(in_use(provider), CHUNK);
+    is_readable(at[7]);
+    faults_as(at[3], "one of 8", "release");
+    hri_os = real_os;
+}
+END_TEST
+
+static uint64_t now;
+
+static uint64_t the_time(void)
+{
+    return now;
+}
+
+START_TEST(after_some_seconds_it_ends)
+{
+    harena *a = debugged(provider, "old", "guard"), *b = debugged(provider, "new", "guard");
+    char *old = object(a, 100), *new = object(b, 100);
+
+    now = real_os.milliseconds();
+    hri_os.milliseconds = the_time;
+    harena_release(a);
+    for (int second = 0; second < 9; second++) {
+        now += 1000;
+        ck_assert_int_ge(harena_provider_tick(provider), 0);
+    }
+    harena_release(b);
+    faults_as(old, "old", "release");
+    now += 2000;
+    ck_assert_int_ge(harena_provider_tick(provider), 0);
+    is_readable(old);
+    faults_as(new, "new", "release");
+    now += 9000;
+    harena_provider_tick(provider);
+    is_readable(new);
+    hri_os = real_os;
+    ck_assert_uint_eq(in_use(provider), 0);
 }
 END_TEST
 
@@ -572,4 +704,8 @@ RUN_TESTS_AROUND("guard", begin, end, use_after_reset_names_the_arena,
                  a_provider_goes_with_what_is_in_it, memory_that_leaves_it_serves_again,
                  where_memory_cannot_be_forbidden_it_just_goes_back,
                  memory_that_the_os_does_not_give_back_is_not_lost,
-                 threads_fill_and_flush_it_at_once, the_child_of_a_fork_has_it_too)
+                 memory_of_which_a_part_was_forbidden_can_be_used,
+                 the_os_refuses_nothing_for_its_sake,
+                 what_the_os_does_not_give_back_holds_nothing_else_up, after_some_seconds_it_ends,
+                 alone_it_does_not_pass_the_soft_limit, threads_fill_and_flush_it_at_once,
+                 the_child_of_a_fork_has_it_too)
