@@ -15,8 +15,10 @@
 #include "blocks.h"
 
 enum {
-    RUN_TRIES = 64, /* lost races after which a run is refused: bounds work, not correctness */
-    LOOKS = 32,     /* blocks that a thread looks at before it takes a chunk from another's */
+    RUN_TRIES = 64,   /* lost races after which a run is refused: bounds work, not correctness */
+    LOOKS = 32,       /* blocks that a thread looks at before it takes a chunk from another's */
+    APART_FROM = 4,   /* the block from which on each thread fills blocks of its own */
+    APART_LOOKS = 64, /* blocks that one who has filled its own looks at for another */
 };
 
 static inline uint32_t taken_of(uint64_t state)
@@ -215,8 +217,40 @@ static uint32_t take_cold_of(struct hri_blocks *b, uint32_t block)
     return HRI_NO_CHUNK;
 }
 
+/* Where much is in use, who has filled a block begins one that nobody is at: two that fill one block touch the same huge
+ * page at the same time, and the kernel clears it twice. */
+static uint32_t take_apart(struct hri_blocks *b, uint32_t mine)
+{
+    uint32_t chunk = take_cold_of(b, mine);
+
+    if (chunk == HRI_NO_CHUNK && taken_of(hri_load_relaxed(&b->table[mine].state)) == UINT32_MAX)
+        note_full(b, mine);
+    for (uint32_t i = 1; chunk == HRI_NO_CHUNK && i <= APART_LOOKS && mine + i < b->count; i++) {
+        uint64_t *state = &b->table[mine + i].state, none = 0;
+
+        /* PAIR chunk-1 */
+        if (hri_load_relaxed(state) == 0 &&
+            hri_cas_acquire(state, &none, taken_bits(1) | warm_bits(1))) {
+            note_touched(&b->table[mine + i]);
+            chunk = (mine + i) * HRI_BLOCK_CHUNKS;
+        }
+    }
+    return chunk;
+}
+
 uint32_t hri_blocks_take_cold(struct hri_blocks *b, struct hri_home *home)
 {
+    uint32_t mine = hri_load_relaxed(&home->chunk) / HRI_BLOCK_CHUNKS;
+
+    if (mine >= APART_FROM) {
+        uint32_t chunk = take_apart(b, mine);
+
+        if (chunk != HRI_NO_CHUNK) {
+            note_used(b, chunk / HRI_BLOCK_CHUNKS + 1);
+            hri_store_relaxed(&home->chunk, chunk);
+            return chunk;
+        }
+    }
     for (uint32_t word = 0; word < (b->count + 63) / 64; word++) {
         uint64_t bits = ~hri_load_relaxed(&b->full_summary[word]); /* relaxed: a hint */
 

@@ -91,8 +91,8 @@ static inline uint32_t hri_blocks_retake(struct hri_blocks *blocks, const struct
  * is none, or others were faster. */
 uint32_t hri_blocks_take_warm(struct hri_blocks *blocks, struct hri_home *home, uint32_t me);
 
-/* Takes a free chunk that is not warm, at the lowest block that has one, and makes it so; the caller has charged it.
- * HRI_NO_CHUNK: the region is full. */
+/* Takes a free chunk that is not warm, at the lowest block that has one, or of the block that the thread has been filling,
+ * and makes it warm; the caller has charged it. HRI_NO_CHUNK: the region is full. */
 uint32_t hri_blocks_take_cold(struct hri_blocks *blocks, struct hri_home *home);
 
 /* Takes `length` adjacent chunks; *cold is how many of them are not warm, which the caller charges and then marks with

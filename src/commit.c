@@ -32,6 +32,8 @@
  * is then a fifth of what is in use at most. */
 enum { SMALL_BLOCKS = 4 };
 
+enum { LARGEST_STEP = 512 }; /* blocks that the OS is asked for at once, at most */
+
 void hri_commit_init(harena_provider *p)
 {
     unsigned modes = p->own_source ? 0 : hri_os.huge_modes();
@@ -48,6 +50,13 @@ void hri_commit_init(harena_provider *p)
     if (p->huge_pages == HARENA_HUGE_AUTO &&
         (modes & (HRI_OS_2M_ALWAYS | HRI_OS_2M_MADVISE | HRI_OS_64K_MADVISE)) == 0)
         p->advice_huge = HRI_ADVISE_NOTHING; /* the kernel has none, or gives them unasked */
+    /* Of all the region at once what most blocks are to be: it spares calls during which nobody can touch new memory. */
+    if (p->huge_pages == HARENA_HUGE_OFF)
+        p->advice_all = HRI_ADVISE_AGAINST;
+    else if (p->advice_small != HRI_ADVISE_NOTHING || (modes & HRI_OS_64K_ALWAYS) == 0)
+        p->advice_all = p->advice_huge;
+    if (p->advice_all != HRI_ADVISE_NOTHING)
+        hri_os.advise_huge(p->region, p->region_size, p->advice_all == HRI_ADVISE_FOR);
 }
 
 static inline uint32_t kind_of(uint64_t committed)
@@ -71,12 +80,13 @@ static void advise(harena_provider *p, uint32_t index, bool huge)
 {
     struct hri_block *block = &p->blocks.table[index];
     uint32_t wanted = huge ? p->advice_huge : p->advice_small;
+    uint32_t present = hri_load_relaxed(&block->advice); /* relaxed: a race costs a system call */
 
-    if (wanted == HRI_ADVISE_NOTHING && hri_load_relaxed(&block->advice) == HRI_ADVISE_NOTHING)
-        return;
-    if (wanted == HRI_ADVISE_NOTHING)
-        wanted = HRI_ADVISE_AGAINST;                /* advice cannot be taken back */
-    if (hri_load_relaxed(&block->advice) == wanted) /* relaxed: a race costs a system call */
+    if (present == HRI_ADVISE_NOTHING)
+        present = p->advice_all;
+    if (wanted == HRI_ADVISE_NOTHING && present != HRI_ADVISE_NOTHING)
+        wanted = HRI_ADVISE_AGAINST; /* advice cannot be taken back */
+    if (present == wanted)
         return;
     hri_os.advise_huge(p->region + (size_t)index * HRI_BLOCK, HRI_BLOCK, wanted == HRI_ADVISE_FOR);
     hri_store_relaxed(&block->advice, wanted); /* not before: nobody is to rely on it sooner */
@@ -252,13 +262,47 @@ static void enter(harena_provider *p, uint32_t block, uint32_t bits, uint32_t le
     tell_too(p, block, seen);
 }
 
+/* Up to which block the OS is asked at once, where nobody has asked for this one. The kernel stops all who touch new memory
+ * while it does that: so it is asked for as much again as is in use. */
+static uint32_t ahead(const harena_provider *p, uint32_t block)
+{
+    uint32_t step = SMALL_BLOCKS, most;
+    uint32_t end = block + 1;
+
+    if (p->own_source)
+        return end; /* its owner may count what is asked for */
+    while (step <= block && step < LARGEST_STEP)
+        step *= 2;
+    most = (uint32_t)hri_min((block / step + 1) * step, p->region_size / HRI_BLOCK);
+    while (end < most && hri_load_relaxed(&p->blocks.table[end].committed) == HRI_COMMIT_NONE)
+        end++; /* relaxed: what somebody has asked for meanwhile is asked for again */
+    return end;
+}
+
+/* Makes the blocks from this one to `end` usable. False: the OS refuses all of them at once, or there is but one. */
+static bool make_several_usable(harena_provider *p, uint32_t block, uint32_t end)
+{
+    char *at = p->region + (size_t)block * HRI_BLOCK;
+
+    if (end == block + 1 || p->source.commit(p->source.ctx, at, (end - block) * HRI_BLOCK) != 0)
+        return false;
+    while (++block < end) {
+        uint64_t none = HRI_COMMIT_NONE;
+
+        hri_cas_acq_rel(&p->blocks.table[block].committed, &none,
+                        HRI_COMMIT_USABLE); /* PAIR commit-1 */
+    }
+    return true;
+}
+
 /* What may fail, for all of a run before anything is decided for any of it. */
 static int make_usable(harena_provider *p, uint32_t block)
 {
     /* PAIR commit-1: changed when that has been done */
     uint64_t seen = hri_load_acquire(&p->blocks.table[block].committed);
 
-    if (HRI_LIKELY(seen != HRI_COMMIT_NONE) || p->source.commit == NULL)
+    if (HRI_LIKELY(seen != HRI_COMMIT_NONE) || p->source.commit == NULL ||
+        make_several_usable(p, block, ahead(p, block)))
         return 0;
     return p->source.commit(p->source.ctx, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK);
 }

@@ -37,6 +37,7 @@ struct harena_provider {
     bool own_source; /* the application's; else the OS is */
     enum harena_huge_pages huge_pages;
     uint32_t advice_small, advice_huge; /* what to advise for blocks of small and of huge pages */
+    uint32_t advice_all; /* what has been advised for all of the region */
     size_t ballast;
     size_t soft_limit;       /* bytes; 0: none */
     uint32_t retain_percent; /* or HARENA_RETAIN_ALL */

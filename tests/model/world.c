@@ -113,7 +113,11 @@ static void name_mapping(void *at, size_t bytes, const char *name)
 
 static void advise_huge(void *at, size_t bytes, bool huge)
 {
-    (void)bytes;
+    if (world == NULL) { /* all of the region, before it is used */
+        memset(shadow.huge, huge, sizeof(shadow.huge));
+        return;
+    }
+    EXPLORE_CHECK(bytes == HRI_BLOCK && "advice for more than a block");
     explore_touch(&world->blocks.table[in_region(at) / HRI_BLOCK].extents);
     shadow.huge[in_region(at) / HRI_BLOCK] = huge;
 }
@@ -262,7 +266,7 @@ void world_huge_pages_hold(void)
         EXPLORE_CHECK((!warm || !beyond) && "a warm chunk is counted twice");
         EXPLORE_CHECK((warm || beyond || !shadow.held[i]) && "memory is held that is not counted");
         EXPLORE_CHECK((warm || beyond || !shadow.huge[i / 32] ||
-                       (uint32_t)block->committed == HRI_COMMIT_USABLE) &&
+                       (uint32_t)block->committed < HRI_COMMIT_SMALL) &&
                       "a huge page may bring what is not counted");
     }
     EXPLORE_CHECK(bits == world->beyond && "the sum is not that of the blocks");

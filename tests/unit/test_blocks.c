@@ -49,6 +49,32 @@ static uint32_t take_run(uint32_t length, uint64_t *cold)
     return hri_blocks_take_run(&blocks, length, UINT64_MAX, cold, &over_budget);
 }
 
+/* The homes of threads that take a chunk each in turn. */
+START_TEST(who_has_filled_a_block_fills_one_apart)
+{
+    struct hri_home homes[2] = {{0}, {0}};
+    uint32_t chunk[2], shared = 0, first;
+
+    for (uint32_t i = 0; i < 30 * HRI_BLOCK_CHUNKS; i++) {
+        for (int thread = 0; thread < 2; thread++)
+            chunk[thread] = hri_blocks_take_cold(&blocks, &homes[thread]);
+        if (i > 6 * HRI_BLOCK_CHUNKS && chunk[0] / HRI_BLOCK_CHUNKS == chunk[1] / HRI_BLOCK_CHUNKS)
+            shared++;
+    }
+    EXPECT(shared == 0);
+    sums_are(60 * HRI_BLOCK_CHUNKS, 0);
+    for (int thread = 0; thread < 100; thread++) { /* others fill what is there */
+        struct hri_home fresh = {0};
+
+        first = hri_blocks_take_cold(&blocks, &fresh);
+        EXPECT(first < 62 * HRI_BLOCK_CHUNKS + 100);
+    }
+    while (hri_blocks_take_cold(&blocks, &homes[0]) != HRI_NO_CHUNK)
+        continue;
+    sums_are(ALL, 0); /* no chunk is passed over for good */
+}
+END_TEST
+
 START_TEST(cold_chunks_come_lowest_first_until_the_region_is_full)
 {
     for (uint32_t at = 0; at < ALL; at++)
@@ -341,7 +367,8 @@ END_TEST
 
 RUN_TESTS_AROUND("blocks", with_blocks, NULL,
                  cold_chunks_come_lowest_first_until_the_region_is_full,
-                 no_warm_chunk_comes_of_nothing, every_free_warm_chunk_is_found_wherever_it_lies,
+                 who_has_filled_a_block_fills_one_apart, no_warm_chunk_comes_of_nothing,
+                 every_free_warm_chunk_is_found_wherever_it_lies,
                  another_threads_block_is_searched_too, a_second_put_changes_nothing,
                  put_cold_makes_a_chunk_cold, take_this_takes_that_one_if_it_is_free_and_warm,
                  runs_of_every_length_are_adjacent_and_their_own,

@@ -21,8 +21,9 @@ static void record_advice(void *at, size_t bytes, bool huge)
 {
     size_t block = (size_t)((char *)at - region) / BLOCK;
 
-    EXPECT(bytes == BLOCK && (uintptr_t)at % BLOCK == 0 && block < 512);
-    last[block] = huge ? FOR : AGAINST;
+    EXPECT(bytes % BLOCK == 0 && (uintptr_t)at % BLOCK == 0 && block + bytes / BLOCK <= 512);
+    for (size_t end = block + bytes / BLOCK; block < end; block++)
+        last[block] = huge ? FOR : AGAINST;
     calls++;
 }
 
@@ -82,11 +83,11 @@ static const struct {
     unsigned kernel;
     enum advice first, later;
 } cases[] = {
-    {HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE, NOTHING, FOR},
+    {HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE, AGAINST, FOR},
     {HARENA_HUGE_AUTO, HRI_OS_2M_ALWAYS, AGAINST, FOR},
     {HARENA_HUGE_AUTO, 0, NOTHING, NOTHING},
     {HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE | HRI_OS_64K_ALWAYS, NOTHING, FOR},
-    {HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE | HRI_OS_64K_MADVISE, NOTHING, FOR},
+    {HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE | HRI_OS_64K_MADVISE, AGAINST, FOR},
     {HARENA_HUGE_AUTO, HRI_OS_2M_ALWAYS | HRI_OS_64K_ALWAYS, AGAINST, FOR},
     {HARENA_HUGE_AUTO, HRI_OS_64K_MADVISE, FOR, FOR},
     {HARENA_HUGE_AUTO, HRI_OS_64K_ALWAYS, NOTHING, NOTHING},
@@ -107,7 +108,7 @@ START_TEST(blocks_of_chunks_by_policy_and_kernel)
         ck_assert_msg(last[block] == expected, "case %d, block %d: %d, not %d", _i, block,
                       last[block], expected);
     }
-    ck_assert_uint_le(calls, 8); /* one system call a block at most */
+    ck_assert_uint_le(calls, 9); /* for all of them, and one system call a block at most */
 }
 END_TEST
 
@@ -156,6 +157,56 @@ START_TEST(block_in_use_is_not_advised_again)
 }
 END_TEST
 
+/* ---- how much is made usable at once ---- */
+
+static unsigned commits;
+static size_t committed; /* bytes of the region */
+static size_t refused;   /* more at once than so much */
+
+static int count_commit(void *at, size_t bytes)
+{
+    if (region == NULL || (char *)at < region || (char *)at >= region + GIB)
+        return real.commit(at, bytes);
+    if (bytes > refused)
+        return -ENOMEM;
+    commits++;
+    committed += bytes;
+    return real.commit(at, bytes);
+}
+
+START_TEST(the_more_is_in_use_the_more_is_asked_for_at_once)
+{
+    harena_provider *p = make(HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE);
+
+    refused = SIZE_MAX;
+    hri_os.commit = count_commit;
+    (void)SUCCEEDS(harena_chunk_get(p));
+    ck_assert_uint_eq(committed, 4 * BLOCK); /* a small process */
+    fill_blocks(p, 4);
+    ck_assert_uint_eq(committed, 8 * BLOCK);
+    fill_blocks(p, 60);
+    ck_assert_uint_eq(committed, 128 * BLOCK);
+    ck_assert_uint_eq(commits, 6);
+    ck_assert_uint_eq(stats_of(p).committed, 64 * BLOCK + CHUNK); /* what is held, as ever */
+}
+END_TEST
+
+START_TEST(what_is_refused_at_once_is_asked_for_by_blocks)
+{
+    harena_provider *p = make(HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE);
+    harena *arena = arena_of(p, 0);
+
+    refused = BLOCK;
+    hri_os.commit = count_commit;
+    memset(SUCCEEDS(harena_alloc(arena, 40 * BLOCK)), 1, 40 * BLOCK);
+    ck_assert_uint_ge(commits, 40);
+    ck_assert_uint_eq(committed, commits * BLOCK);
+    ck_assert_uint_eq(stats_of(p).failures, 0);
+    harena_release(arena);
+    ends_clean(p);
+}
+END_TEST
+
 /* ---- with a hard limit ---- */
 
 /* A process that uses eight chunks of a huge page, and has the first four blocks in use. */
@@ -173,15 +224,14 @@ static harena_provider *make_with_a_rest(enum harena_huge_pages policy, size_t l
 START_TEST(block_for_which_the_limit_has_no_room_is_small)
 {
     enum harena_huge_pages policy = _i == 0 ? HARENA_HUGE_AUTO : HARENA_HUGE_ON;
-    enum advice otherwise = policy == HARENA_HUGE_AUTO ? NOTHING : FOR;
+    enum advice otherwise = policy == HARENA_HUGE_AUTO ? AGAINST : FOR;
 
     (void)make_with_a_rest(policy, 5 * BLOCK);
     ck_assert_int_eq(last[0], otherwise);
     ck_assert_int_eq(last[4], FOR); /* it fits to the byte */
-    last[0] = last[4] = NOTHING;
     (void)make_with_a_rest(policy, 5 * BLOCK - CHUNK);
     ck_assert_int_eq(last[0], otherwise);
-    ck_assert_int_eq(last[4], NOTHING);
+    ck_assert_int_eq(last[4], AGAINST);
 }
 END_TEST
 
@@ -264,6 +314,8 @@ int main(void)
     tcase_add_test(tests, blocks_that_a_run_covers_are_huge_its_end_is_not);
     tcase_add_test(tests, block_that_went_back_is_advised_anew);
     tcase_add_test(tests, block_in_use_is_not_advised_again);
+    tcase_add_test(tests, the_more_is_in_use_the_more_is_asked_for_at_once);
+    tcase_add_test(tests, what_is_refused_at_once_is_asked_for_by_blocks);
     tcase_add_loop_test(tests, block_for_which_the_limit_has_no_room_is_small, 0, 2);
     tcase_add_test(tests, rest_of_a_huge_page_stays_while_the_limit_has_room);
     tcase_add_loop_test(tests, rest_of_a_huge_page_goes_back_before_others_are_served, 0, 2);
