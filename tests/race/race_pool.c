@@ -351,7 +351,8 @@ START_TEST(arenas_are_given_while_their_pool_ends)
     ck_assert_uint_eq(test_count(&race.cleanups), race.rounds * race.threads * OUT);
     for (const struct harena_pool *pool = race.provider->pools; pool != NULL; pool = pool->next)
         records++;
-    ck_assert_uint_le(records, 2); /* the old one and the new one, again and again */
+    /* The old one and the new one, again and again; one more if somebody is held up in dropping what lay there. */
+    ck_assert_uint_le(records, 2 + ends[_i].drops);
     test_provider_finish(race.provider);
     RACE_RAN(race.threads + ends[_i].drops, race.rounds);
 }
