@@ -35,7 +35,7 @@ quick()
 {
     find . \( -path './tsan*' -o -path ./sanitize -o -path ./aarch64 \) -prune -o -name '*.trs' -exec rm -f {} +
     status=0
-    $MAKE check || status=1
+    $MAKE -j"$(nproc)" check || status=1
     sh "$top_srcdir/tests/summary.sh" . || status=1
     cat tests/model/models.log || status=1
     return $status
