@@ -39,6 +39,7 @@ struct any_arena {
 /* A thread that does what it is told; it may stand in a view meanwhile. */
 struct worker {
     pthread_t thread;
+    pthread_cond_t called; /* it is its turn */
     harena_shared *entered;
     harena_view *view;
 };
@@ -304,7 +305,7 @@ static void *step(void *worker)
 /* ---- threads that take turns ---- */
 
 static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t turn_changed = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t done = PTHREAD_COND_INITIALIZER; /* it is the main thread's turn again */
 static struct worker *turn; /* NULL: the main thread's */
 static enum { STEP, LEAVE, EXIT } order;
 
@@ -316,7 +317,7 @@ static void *work(void *worker)
     pthread_mutex_lock(&turn_lock);
     while (stay) {
         while (turn != me)
-            pthread_cond_wait(&turn_changed, &turn_lock);
+            pthread_cond_wait(&me->called, &turn_lock);
         if (order == STEP)
             step(me);
         else if (me->view != NULL)
@@ -325,7 +326,7 @@ static void *work(void *worker)
             me->view = NULL, me->entered = NULL;
         stay = order != EXIT;
         turn = NULL;
-        pthread_cond_broadcast(&turn_changed);
+        pthread_cond_signal(&done);
     }
     pthread_mutex_unlock(&turn_lock);
     return NULL;
@@ -336,9 +337,9 @@ static void tell(struct worker *worker, int what)
     pthread_mutex_lock(&turn_lock);
     order = what;
     turn = worker;
-    pthread_cond_broadcast(&turn_changed);
+    pthread_cond_signal(&worker->called);
     while (turn != NULL)
-        pthread_cond_wait(&turn_changed, &turn_lock);
+        pthread_cond_wait(&done, &turn_lock);
     pthread_mutex_unlock(&turn_lock);
     if (what == EXIT)
         pthread_join(worker->thread, NULL);
@@ -346,6 +347,7 @@ static void tell(struct worker *worker, int what)
 
 static void hire(struct worker *worker)
 {
+    HOLDS(pthread_cond_init(&worker->called, NULL) == 0);
     HOLDS(pthread_create(&worker->thread, NULL, work, worker) == 0);
 }
 
