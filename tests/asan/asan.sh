@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Programs built with AddressSanitizer, on the library as it was built, shared and static, with each compiler that is
-# here: each case of faults.c ends with a report at the byte that it names, and clean programs with none. The library's
+# here: each case of faults.c ends with a report at the byte that it names, clean programs with none, and the example of
+# a use after a reset with one. The library's
 # own sanitizer, if it has one, goes to both.
 set -eu
 : "${top_srcdir:?}" "${top_builddir:?}"
@@ -120,10 +121,26 @@ begin()
     ) >"$scratch/$1/said" 2>&1 &
 }
 
+# check_example COMPILER: what a program looks like that does it.
+check_example()
+{
+    status=0
+    if ! build CC "$1" "$scratch/example" ../../examples/use_after_reset.c -std=gnu11 -no-install; then
+        sed 's/^/    /' "$scratch/log"
+        complain "$1 examples/use_after_reset.c does not compile"
+        return 0
+    fi
+    "$scratch/example" >"$scratch/log" 2>"$scratch/report" || status=$?
+    test "$status" -eq 99 && test "$(cat "$scratch/log")" = Livia &&
+        grep -q 'ERROR: AddressSanitizer: use-after-poison' "$scratch/report" ||
+        complain "$1 examples/use_after_reset: exit status $status"
+}
+
 check_compiler()
 {
     if has_runtime "$1"; then
         both "$1"
+        check_example "$1"
     else
         echo "$1: skipped, it has no AddressSanitizer here"
     fi
