@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Programs built with AddressSanitizer, on the library as it was built, shared and static, with each compiler that is
 # here: each case of faults.c ends with a report at the byte that it names, clean programs with none, and the example of
-# a use after a reset with one. The library's
-# own sanitizer, if it has one, goes to both.
+# a use after a reset with one. The library's own sanitizer, if it has one, goes to all.
 set -eu
 : "${top_srcdir:?}" "${top_builddir:?}"
 scratch=$(mktemp -d)
