@@ -17,8 +17,8 @@
 enum {
     RUN_TRIES = 64,   /* lost races after which a run is refused: bounds work, not correctness */
     LOOKS = 32,       /* blocks that a thread looks at before it takes a chunk from another's */
-    APART_FROM = 4,   /* the block from which on each thread fills blocks of its own */
-    APART_LOOKS = 64, /* blocks that one who has filled its own looks at for another */
+    APART_FROM = 4,   /* the block from which on a thread that takes much fills blocks of its own */
+    APART_LOOKS = 64, /* blocks that are not full that it looks at for one that nobody is at */
 };
 
 static inline uint32_t taken_of(uint64_t state)
@@ -217,40 +217,65 @@ static uint32_t take_cold_of(struct hri_blocks *b, uint32_t block)
     return HRI_NO_CHUNK;
 }
 
-/* Where much is in use, who has filled a block begins one that nobody is at: two that fill one block touch the same huge
- * page at the same time, and the kernel clears it twice. */
-static uint32_t take_apart(struct hri_blocks *b, uint32_t mine)
+/* The first chunk of the lowest block that nobody is at. */
+static uint32_t begin_block(struct hri_blocks *b)
 {
-    uint32_t chunk = take_cold_of(b, mine);
+    int looks = APART_LOOKS;
 
-    if (chunk == HRI_NO_CHUNK && taken_of(hri_load_relaxed(&b->table[mine].state)) == UINT32_MAX)
-        note_full(b, mine);
-    for (uint32_t i = 1; chunk == HRI_NO_CHUNK && i <= APART_LOOKS && mine + i < b->count; i++) {
-        uint64_t *state = &b->table[mine + i].state, none = 0;
+    for (uint32_t word = 0; word < (b->count + 63) / 64; word++) {
+        uint64_t bits = ~hri_load_relaxed(&b->full_summary[word]); /* relaxed: a hint */
 
-        /* PAIR chunk-1 */
-        if (hri_load_relaxed(state) == 0 &&
-            hri_cas_acquire(state, &none, taken_bits(1) | warm_bits(1))) {
-            note_touched(&b->table[mine + i]);
-            chunk = (mine + i) * HRI_BLOCK_CHUNKS;
+        for (; bits != 0; bits &= bits - 1) {
+            uint32_t block = word * 64 + (uint32_t)__builtin_ctzll(bits);
+            uint64_t none = 0;
+
+            if (block >= b->count || looks-- == 0)
+                return HRI_NO_CHUNK;
+            if (block < APART_FROM || hri_load_relaxed(&b->table[block].state) != 0)
+                continue; /* relaxed: a guess, decided by the CAS */
+            /* PAIR chunk-1 */
+            if (hri_cas_acquire(&b->table[block].state, &none, taken_bits(1) | warm_bits(1))) {
+                note_touched(&b->table[block]);
+                return block * HRI_BLOCK_CHUNKS;
+            }
         }
     }
+    return HRI_NO_CHUNK;
+}
+
+/* Two threads that fill one block touch the same huge page at the same time, and the kernel clears it twice. So who takes
+ * much fills blocks of its own. */
+static uint32_t take_apart(struct hri_blocks *b, const struct hri_home *home)
+{
+    uint32_t block = hri_load_relaxed(&home->filling) - 1, taken, chunk; /* relaxed: hints */
+
+    if (block < APART_FROM - 1 || block >= b->count || !hri_blocks_fills_apart(home))
+        return HRI_NO_CHUNK;
+    taken = taken_of(hri_load_relaxed(&b->table[block].state));
+    if (taken == 0)
+        return HRI_NO_CHUNK; /* all of it has been put meanwhile: back to the lowest */
+    chunk = take_cold_of(b, block);
+    return chunk != HRI_NO_CHUNK || taken != UINT32_MAX ? chunk : begin_block(b);
+}
+
+static uint32_t took_cold(struct hri_blocks *b, struct hri_home *home, uint32_t chunk)
+{
+    uint32_t cold = hri_load_relaxed(&home->cold);
+
+    note_used(b, chunk / HRI_BLOCK_CHUNKS + 1);
+    hri_store_relaxed(&home->chunk, chunk);
+    hri_store_relaxed(&home->filling, chunk / HRI_BLOCK_CHUNKS + 1);
+    if (cold < HRI_BLOCK_CHUNKS)
+        hri_store_relaxed(&home->cold, cold + 1);
     return chunk;
 }
 
 uint32_t hri_blocks_take_cold(struct hri_blocks *b, struct hri_home *home)
 {
-    uint32_t mine = hri_load_relaxed(&home->chunk) / HRI_BLOCK_CHUNKS;
+    uint32_t apart = take_apart(b, home);
 
-    if (mine >= APART_FROM) {
-        uint32_t chunk = take_apart(b, mine);
-
-        if (chunk != HRI_NO_CHUNK) {
-            note_used(b, chunk / HRI_BLOCK_CHUNKS + 1);
-            hri_store_relaxed(&home->chunk, chunk);
-            return chunk;
-        }
-    }
+    if (apart != HRI_NO_CHUNK)
+        return took_cold(b, home, apart);
     for (uint32_t word = 0; word < (b->count + 63) / 64; word++) {
         uint64_t bits = ~hri_load_relaxed(&b->full_summary[word]); /* relaxed: a hint */
 
@@ -260,11 +285,8 @@ uint32_t hri_blocks_take_cold(struct hri_blocks *b, struct hri_home *home)
             if (block >= b->count)
                 return HRI_NO_CHUNK;
             chunk = take_cold_of(b, block);
-            if (chunk != HRI_NO_CHUNK) {
-                note_used(b, block + 1);
-                hri_store_relaxed(&home->chunk, chunk);
-                return chunk;
-            }
+            if (chunk != HRI_NO_CHUNK)
+                return took_cold(b, home, chunk);
             if (taken_of(hri_load_relaxed(&b->table[block].state)) == UINT32_MAX)
                 note_full(b, block);
         }

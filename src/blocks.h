@@ -66,7 +66,9 @@ static inline uint32_t hri_run_bits(uint32_t *chunk, uint32_t *length)
  * it changed at any time). What it used last is in its core's cache, and
  * what another thread used is not: two threads that swap chunks pay more for that than for all else. */
 struct hri_home {
-    uint32_t chunk; /* atomic; the one that it took or put last */
+    uint32_t chunk;   /* atomic; the one that it took or put last */
+    uint32_t filling; /* atomic; + 1: the block that it last took a chunk of that was not warm */
+    uint32_t cold;    /* atomic; how many such chunks it has taken, up to a block of them */
 };
 
 /* What hri_blocks_take_warm looks at first, inline: the chunk that the thread took or put last. HRI_NO_CHUNK: it is not
@@ -91,9 +93,17 @@ static inline uint32_t hri_blocks_retake(struct hri_blocks *blocks, const struct
  * is none, or others were faster. */
 uint32_t hri_blocks_take_warm(struct hri_blocks *blocks, struct hri_home *home, uint32_t me);
 
-/* Takes a free chunk that is not warm, at the lowest block that has one, or of the block that the thread has been filling,
- * and makes it warm; the caller has charged it. HRI_NO_CHUNK: the region is full. */
+/* Takes a free chunk that is not warm and makes it so; the caller has charged it. It is the lowest that there is; but a
+ * thread that has taken a block of them goes on where it was, and then in the lowest block that nobody is at, unless
+ * home->filling is 0. HRI_NO_CHUNK: the region is full. */
 uint32_t hri_blocks_take_cold(struct hri_blocks *blocks, struct hri_home *home);
+
+/* Whether that may be another one than the lowest. */
+static inline bool hri_blocks_fills_apart(const struct hri_home *home)
+{
+    return hri_load_relaxed(&home->filling) != 0 &&
+           hri_load_relaxed(&home->cold) >= HRI_BLOCK_CHUNKS; /* relaxed: hints */
+}
 
 /* Takes `length` adjacent chunks; *cold is how many of them are not warm, which the caller charges and then marks with
  * hri_blocks_warm, or gives back with hri_blocks_untake. At most `budget` cold ones. HRI_NO_CHUNK: none found;

@@ -24,6 +24,7 @@
  *    time take different blocks; one that is suspended in here keeps one block from going back. (In a region that is hardly
  *    larger than the limit somebody may meanwhile find no chunk at all, as during a purge.) */
 #include "commit.h"
+#include "limit.h"
 #include "os.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@
  * is then a fifth of what is in use at most. */
 enum { SMALL_BLOCKS = 4 };
 
-enum { LARGEST_STEP = 512 }; /* blocks that the OS is asked for at once, at most */
+enum { LARGEST_STEP = 64 }; /* blocks that the OS is asked for at once, at most */
 
 void hri_commit_init(harena_provider *p)
 {
@@ -55,8 +56,9 @@ void hri_commit_init(harena_provider *p)
         p->advice_all = HRI_ADVISE_AGAINST;
     else if (p->advice_small != HRI_ADVISE_NOTHING || (modes & HRI_OS_64K_ALWAYS) == 0)
         p->advice_all = p->advice_huge;
-    if (p->advice_all != HRI_ADVISE_NOTHING)
-        hri_os.advise_huge(p->region, p->region_size, p->advice_all == HRI_ADVISE_FOR);
+    if (p->advice_all != HRI_ADVISE_NOTHING &&
+        hri_os.advise_huge(p->region, p->region_size, p->advice_all == HRI_ADVISE_FOR) != 0)
+        p->advice_all = HRI_ADVISE_NOTHING; /* block by block, then */
 }
 
 static inline uint32_t kind_of(uint64_t committed)
@@ -88,8 +90,9 @@ static void advise(harena_provider *p, uint32_t index, bool huge)
         wanted = HRI_ADVISE_AGAINST; /* advice cannot be taken back */
     if (present == wanted)
         return;
-    hri_os.advise_huge(p->region + (size_t)index * HRI_BLOCK, HRI_BLOCK, wanted == HRI_ADVISE_FOR);
-    hri_store_relaxed(&block->advice, wanted); /* not before: nobody is to rely on it sooner */
+    if (hri_os.advise_huge(p->region + (size_t)index * HRI_BLOCK, HRI_BLOCK,
+                           wanted == HRI_ADVISE_FOR) == 0)
+        hri_store_relaxed(&block->advice, wanted); /* not before: nobody is to rely on it sooner */
 }
 
 /* Tells the OS what has been decided; the caller counts as a teller. What the word is then. */
@@ -262,37 +265,41 @@ static void enter(harena_provider *p, uint32_t block, uint32_t bits, uint32_t le
     tell_too(p, block, seen);
 }
 
-/* Up to which block the OS is asked at once, where nobody has asked for this one. The kernel stops all who touch new memory
- * while it does that: so it is asked for as much again as is in use. */
+/* Up to which block the OS is asked at once, where nobody has asked for this one: as much again as is in use, about, and no
+ * more than the limit leaves. For the kernel stops all who touch new memory while it changes mappings. */
 static uint32_t ahead(const harena_provider *p, uint32_t block)
 {
-    uint32_t step = SMALL_BLOCKS, most;
-    uint32_t end = block + 1;
+    uint64_t most = p->region_size / HRI_BLOCK;
+    uint32_t step = SMALL_BLOCKS, end = block + 1;
 
-    if (p->own_source)
-        return end; /* its owner may count what is asked for */
     while (step <= block && step < LARGEST_STEP)
         step *= 2;
-    most = (uint32_t)hri_min((block / step + 1) * step, p->region_size / HRI_BLOCK);
+    most = hri_min(most, (block / step + 1) * (uint64_t)step);
+    most = hri_min(most, end + hri_limit_budget(p) / HRI_BLOCK_CHUNKS);
     while (end < most && hri_load_relaxed(&p->blocks.table[end].committed) == HRI_COMMIT_NONE)
         end++; /* relaxed: what somebody has asked for meanwhile is asked for again */
     return end;
 }
 
-/* Makes the blocks from this one to `end` usable. False: the OS refuses all of them at once, or there is but one. */
-static bool make_several_usable(harena_provider *p, uint32_t block, uint32_t end)
+/* This block has just become usable: so do some more, if the OS likes. If a page that nobody has touched has memory, all
+ * memory of the process is locked, and more would come at once. */
+static void make_more_usable(harena_provider *p, uint32_t block)
 {
-    char *at = p->region + (size_t)block * HRI_BLOCK;
+    uint32_t end =
+        p->own_source ? 0 : ahead(p, block); /* a source's owner may count what is asked for */
+    char *next = p->region + (size_t)(block + 1) * HRI_BLOCK;
+    int saved = errno;
 
-    if (end == block + 1 || p->source.commit(p->source.ctx, at, (end - block) * HRI_BLOCK) != 0)
-        return false;
-    while (++block < end) {
-        uint64_t none = HRI_COMMIT_NONE;
+    if (end > block + 1 && !hri_os.is_resident(next - HRI_CHUNK) &&
+        hri_os.commit(next, (end - block - 1) * HRI_BLOCK) == 0) {
+        while (++block < end) {
+            uint64_t none = HRI_COMMIT_NONE;
 
-        hri_cas_acq_rel(&p->blocks.table[block].committed, &none,
-                        HRI_COMMIT_USABLE); /* PAIR commit-1 */
+            hri_cas_acq_rel(&p->blocks.table[block].committed, &none,
+                            HRI_COMMIT_USABLE); /* PAIR commit-1 */
+        }
     }
-    return true;
+    errno = saved;
 }
 
 /* What may fail, for all of a run before anything is decided for any of it. */
@@ -301,10 +308,14 @@ static int make_usable(harena_provider *p, uint32_t block)
     /* PAIR commit-1: changed when that has been done */
     uint64_t seen = hri_load_acquire(&p->blocks.table[block].committed);
 
-    if (HRI_LIKELY(seen != HRI_COMMIT_NONE) || p->source.commit == NULL ||
-        make_several_usable(p, block, ahead(p, block)))
+    int error;
+
+    if (HRI_LIKELY(seen != HRI_COMMIT_NONE) || p->source.commit == NULL)
         return 0;
-    return p->source.commit(p->source.ctx, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK);
+    error = p->source.commit(p->source.ctx, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK);
+    if (error == 0)
+        make_more_usable(p, block);
+    return error;
 }
 
 /* Where there is a limit: what the caller has taken is not beyond `committed` any more, in which it is. */

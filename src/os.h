@@ -16,8 +16,10 @@ struct hri_os {
     int (*forbid)(void *at, size_t bytes);
     /* Gives the addresses back. */
     void (*release)(void *at, size_t bytes);
-    /* Wishes for huge pages, or for none. Advice: what it answers does not matter. */
-    void (*advise_huge)(void *at, size_t bytes, bool huge);
+    /* Wishes for huge pages, or for none. 0 or -errno: not all of it has been advised. */
+    int (*advise_huge)(void *at, size_t bytes, bool huge);
+    /* Whether the page that begins at this usable address has memory. */
+    bool (*is_resident)(void *at);
     /* Gives reserved addresses a name that others see in /proc/PID/smaps; up to 79 bytes. What the OS answers does not
      * matter. */
     void (*name_mapping)(void *at, size_t bytes, const char *name);

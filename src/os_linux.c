@@ -65,9 +65,16 @@ static void linux_release(void *at, size_t bytes)
     munmap(at, bytes);
 }
 
-static void linux_advise_huge(void *at, size_t bytes, bool huge)
+static int linux_advise_huge(void *at, size_t bytes, bool huge)
 {
-    madvise(at, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+    return madvise(at, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) == 0 ? 0 : -errno;
+}
+
+static bool linux_is_resident(void *at)
+{
+    unsigned char page = 0;
+
+    return mincore(at, 1, &page) == 0 && (page & 1) != 0;
 }
 
 /* The kernel wants printable ASCII without a few characters, and to be built for it (CONFIG_ANON_VMA_NAME). What is cut
@@ -171,6 +178,7 @@ struct hri_os hri_os = {
     .forbid = linux_forbid,
     .release = linux_release,
     .advise_huge = linux_advise_huge,
+    .is_resident = linux_is_resident,
     .name_mapping = linux_name_mapping,
     .huge_modes = linux_huge_modes,
     .wait = linux_wait,

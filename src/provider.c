@@ -108,7 +108,7 @@ static bool is_late(uint64_t *began)
 static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *home, uint32_t me,
                                         const char *name)
 {
-    bool pools_are_empty = false;
+    bool pools_are_empty = false, apart = hri_blocks_fills_apart(home);
     uint64_t began = 0;
     uint32_t chunk, seen;
     int error;
@@ -125,6 +125,11 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
                     return chunk;
                 hri_blocks_put_cold(&p->blocks, chunk);
                 hri_limit_refund(p, 1);
+                if (apart) { /* there may be one that is usable, lower down */
+                    hri_store_relaxed(&home->filling, 0); /* relaxed: a hint */
+                    apart = false;
+                    continue;
+                }
                 if (!is_late(&began) && hri_guard_flush(p))
                     continue; /* the OS may have had no more mappings because of it */
                 return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
@@ -253,7 +258,7 @@ static bool get_these(harena_provider *p, uint32_t chunk, uint32_t length, uint3
     uint32_t me;
     struct hri_provider_shard *shard = shard_of_thread(p, &me);
     uint64_t cold = 0;
-    int saved = errno;
+    int saved = errno, error;
 
     if (!hri_blocks_take_these(&p->blocks, chunk, length, hri_limit_budget(p), instead, &cold))
         return false;
@@ -261,10 +266,10 @@ static bool get_these(harena_provider *p, uint32_t chunk, uint32_t length, uint3
         hri_blocks_untake(&p->blocks, chunk, length);
         return false;
     }
-    if (commit_run(p, chunk, length, cold) != 0) {
-        errno = saved;
+    error = commit_run(p, chunk, length, cold);
+    errno = saved;
+    if (error != 0)
         return false;
-    }
     count(&shard->gets, length, is_alone(me));
     hri_hide(hri_chunk_address(p, chunk), length * HRI_CHUNK);
     return true;

@@ -430,7 +430,6 @@ START_TEST(a_refused_commit_is_told_and_counted)
     harena_provider *provider = provider_of(16 * MIB, 0, &events);
 
     os.fail[COMMIT] = os.made[COMMIT] + 1;
-    os.on[COMMIT] = true; /* of several blocks, and of one */
     FAILS(ENOMEM, harena_chunk_get(provider));
     os.fail[COMMIT] = 0;
     ck_assert_uint_eq(events_of(&events, HARENA_EVENT_OS_ERROR), 1);

@@ -111,15 +111,21 @@ static void name_mapping(void *at, size_t bytes, const char *name)
     (void)at, (void)bytes, (void)name;
 }
 
-static void advise_huge(void *at, size_t bytes, bool huge)
+static int advise_huge(void *at, size_t bytes, bool huge)
 {
     if (world == NULL) { /* all of the region, before it is used */
         memset(shadow.huge, huge, sizeof(shadow.huge));
-        return;
+        return 0;
     }
     EXPLORE_CHECK(bytes == HRI_BLOCK && "advice for more than a block");
     explore_touch(&world->blocks.table[in_region(at) / HRI_BLOCK].extents);
     shadow.huge[in_region(at) / HRI_BLOCK] = huge;
+    return 0;
+}
+
+static bool is_resident(void *at)
+{
+    return shadow.held[in_region(at) / HRI_CHUNK] != 0;
 }
 
 static uint32_t processors(void)
@@ -170,6 +176,7 @@ static void create(uint32_t blocks, uint32_t limit)
         .purge = purge,
         .release = release,
         .advise_huge = advise_huge,
+        .is_resident = is_resident,
         .name_mapping = name_mapping,
         .huge_modes = huge_modes,
         .wait = explore_wait,

@@ -392,8 +392,10 @@ START_TEST(locked_memory_goes_back_too)
         return;
     }
     p = provider_of(64 * MIB, 0, NULL);
-    use(p, 32 * MIB);
+    use(p, CHUNK);
     block = block_of(chunks[0]);
+    ck_assert_uint_le(resident(block, 32 * MIB), BLOCK / PAGE); /* not ahead of use */
+    use(p, 32 * MIB);
     given = harena_provider_trim(p, 0);
     if (!kernel_is_at_least(5, 18)) { /* it refuses: nothing has changed */
         ck_assert_uint_eq(given, 0);

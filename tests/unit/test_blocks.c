@@ -75,6 +75,39 @@ START_TEST(who_has_filled_a_block_fills_one_apart)
 }
 END_TEST
 
+/* What a thread puts moves its home, and not the block that it is filling. */
+START_TEST(who_puts_and_takes_again_begins_no_block)
+{
+    for (uint32_t at = 0; at < 10 * HRI_BLOCK_CHUNKS; at++)
+        EXPECT(hri_blocks_take_cold(&blocks, &home) == at);
+    for (uint32_t i = 0; i < 60; i++) {
+        uint32_t chunk = 5 * HRI_BLOCK_CHUNKS + i % HRI_BLOCK_CHUNKS;
+
+        EXPECT(hri_blocks_put(&blocks, chunk));
+        home.chunk = chunk;
+        EXPECT(hri_blocks_take_warm(&blocks, &home, ME) == chunk);
+        EXPECT(hri_blocks_take_cold(&blocks, &home) == 10 * HRI_BLOCK_CHUNKS + i);
+    }
+}
+END_TEST
+
+START_TEST(what_went_back_is_begun_at_its_lowest)
+{
+    uint64_t state;
+
+    for (int round = 0; round < 5; round++) {
+        for (uint32_t at = 0; at < 20 * HRI_BLOCK_CHUNKS; at++)
+            EXPECT(hri_blocks_take_cold(&blocks, &home) == at);
+        for (uint32_t at = 0; at < 20 * HRI_BLOCK_CHUNKS; at++)
+            EXPECT(hri_blocks_put(&blocks, at));
+        for (uint32_t block = 0; block < 20; block++) {
+            EXPECT(hri_blocks_claim(&blocks, block, &state));
+            hri_blocks_purged(&blocks, block);
+        }
+    }
+}
+END_TEST
+
 START_TEST(cold_chunks_come_lowest_first_until_the_region_is_full)
 {
     for (uint32_t at = 0; at < ALL; at++)
@@ -367,7 +400,8 @@ END_TEST
 
 RUN_TESTS_AROUND("blocks", with_blocks, NULL,
                  cold_chunks_come_lowest_first_until_the_region_is_full,
-                 who_has_filled_a_block_fills_one_apart, no_warm_chunk_comes_of_nothing,
+                 who_has_filled_a_block_fills_one_apart, who_puts_and_takes_again_begins_no_block,
+                 what_went_back_is_begun_at_its_lowest, no_warm_chunk_comes_of_nothing,
                  every_free_warm_chunk_is_found_wherever_it_lies,
                  another_threads_block_is_searched_too, a_second_put_changes_nothing,
                  put_cold_makes_a_chunk_cold, take_this_takes_that_one_if_it_is_free_and_warm,

@@ -17,7 +17,7 @@ static unsigned test_modes(void)
     return modes;
 }
 
-static void record_advice(void *at, size_t bytes, bool huge)
+static int record_advice(void *at, size_t bytes, bool huge)
 {
     size_t block = (size_t)((char *)at - region) / BLOCK;
 
@@ -25,6 +25,7 @@ static void record_advice(void *at, size_t bytes, bool huge)
     for (size_t end = block + bytes / BLOCK; block < end; block++)
         last[block] = huge ? FOR : AGAINST;
     calls++;
+    return 0;
 }
 
 static int record_purge(void *at, size_t bytes)
@@ -186,8 +187,43 @@ START_TEST(the_more_is_in_use_the_more_is_asked_for_at_once)
     ck_assert_uint_eq(committed, 8 * BLOCK);
     fill_blocks(p, 60);
     ck_assert_uint_eq(committed, 128 * BLOCK);
-    ck_assert_uint_eq(commits, 6);
+    ck_assert_uint_eq(commits, 2 * 6);                            /* each time one, then more */
     ck_assert_uint_eq(stats_of(p).committed, 64 * BLOCK + CHUNK); /* what is held, as ever */
+}
+END_TEST
+
+/* Another thread: fills what is left of block 6, and a part of block 7. */
+static void *take_forty(void *p)
+{
+    for (int i = 0; i < 40; i++)
+        EXPECT(hidden(harena_chunk_get(p)) != 0);
+    return NULL;
+}
+
+static int refuse_from_8(void *at, size_t bytes)
+{
+    return (char *)at >= region + 8 * BLOCK ? -ENOMEM : real.commit(at, bytes);
+}
+
+START_TEST(who_is_refused_a_block_is_served_from_another)
+{
+    harena_provider *p = make(HARENA_HUGE_AUTO, HRI_OS_2M_MADVISE);
+    pthread_t other;
+    char *chunk;
+
+    fill_blocks(p, 6);
+    (void)SUCCEEDS(harena_chunk_get(p));
+    ck_assert_int_eq(pthread_create(&other, NULL, take_forty, p), 0);
+    ck_assert_int_eq(pthread_join(other, NULL), 0);
+    hri_os.commit = refuse_from_8;
+    for (int i = 0; i < 23; i++) {
+        chunk = SUCCEEDS(harena_chunk_get(p));
+        ck_assert_int_eq((chunk - region) / (ptrdiff_t)BLOCK, 7);
+    }
+    FAILS(ENOMEM, harena_chunk_get(p));
+    hri_os.commit = real.commit;
+    chunk = SUCCEEDS(harena_chunk_get(p));
+    ck_assert_int_eq((chunk - region) / (ptrdiff_t)BLOCK, 8);
 }
 END_TEST
 
@@ -315,6 +351,7 @@ int main(void)
     tcase_add_test(tests, block_that_went_back_is_advised_anew);
     tcase_add_test(tests, block_in_use_is_not_advised_again);
     tcase_add_test(tests, the_more_is_in_use_the_more_is_asked_for_at_once);
+    tcase_add_test(tests, who_is_refused_a_block_is_served_from_another);
     tcase_add_test(tests, what_is_refused_at_once_is_asked_for_by_blocks);
     tcase_add_loop_test(tests, block_for_which_the_limit_has_no_room_is_small, 0, 2);
     tcase_add_test(tests, rest_of_a_huge_page_stays_while_the_limit_has_room);

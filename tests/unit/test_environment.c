@@ -213,7 +213,7 @@ static struct hri_os real;
 /* Blocks are refused, records are not. */
 static int commit_refused(void *at, size_t bytes)
 {
-    return bytes % BLOCK == 0 ? -ENOMEM : real.commit(at, bytes);
+    return bytes == BLOCK ? -ENOMEM : real.commit(at, bytes);
 }
 
 START_TEST(ballast_without_memory_is_left_out)

@@ -529,7 +529,7 @@ START_TEST(the_os_refuses_nothing_for_its_sake)
     char *at = object(a, 3 * MIB);
 
     harena_reset(a);
-    refusals = 2; /* of all blocks, and of the first alone */
+    refusals = 1;
     hri_os.commit = refuse_at_first;
     (void)object(other, 10 * MIB); /* a run */
     is_readable(at);
