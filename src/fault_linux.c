@@ -29,14 +29,9 @@ static void set_default(void)
     sigaction(SIGSEGV, &none, NULL);
 }
 
-/* The same signal once more for this thread, when we return: as if it came from where it came from. */
-static bool send_again(int number, siginfo_t *info)
-{
-    return syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), number, info) == 0;
-}
-
-/* What would have happened without us. For a default action the signal is sent once more: the process dies where it should,
- * also if somebody has made the memory accessible meanwhile. */
+/* What would have happened without us. For a default action the signal is raised once more, and comes when we return: the process
+ * dies where it should, also if somebody has made the memory accessible meanwhile. (Not with the siginfo that it had:
+ * Valgrind would take it for a fault of its own.) */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
     bool sent = info->si_code <= 0;
@@ -45,8 +40,7 @@ static void pass_on(int number, siginfo_t *info, void *context)
         if (sent && before.sa_handler == SIG_IGN)
             return;
         set_default(); /* a fault kills also where the signal is ignored */
-        if (!send_again(number, info) && sent)
-            raise(number); /* a fault comes again by itself */
+        raise(number);
         return;
     }
     if ((before.sa_flags & SA_RESETHAND) != 0)
