@@ -243,6 +243,9 @@ static bool move_cursors_back(struct hri_arena *a, const struct hri_state *state
     if (a->extent != state->extent || m->extent != state->medium_extent ||
         a->extents.newest != state->extents || a->zero)
         return false;
+    if ((a->window.cursor == HRI_NOWHERE) != (state->cursor == HRI_NOWHERE) ||
+        (m->cursor == HRI_NOWHERE) != (state->medium == HRI_NOWHERE))
+        return false; /* the caller's memory, which has no number, was in a window that is closed now */
     hri_hide(state->cursor, (size_t)(a->window.cursor - state->cursor));
     hri_hide(state->medium, (size_t)(m->cursor - state->medium));
     if (a->window.cursor > a->dirty)
