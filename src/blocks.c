@@ -17,7 +17,7 @@
 enum {
     RUN_TRIES = 64,   /* lost races after which a run is refused: bounds work, not correctness */
     LOOKS = 32,       /* blocks that a thread looks at before it takes a chunk from another's */
-    APART_FROM = 4,   /* the block from which on a thread that takes much fills blocks of its own */
+    APART_FROM = 2,   /* the block from which on a thread that takes much fills blocks of its own */
     APART_LOOKS = 64, /* blocks that are not full that it looks at for one that nobody is at */
 };
 

@@ -41,8 +41,11 @@ HARENA_API int harena_buf_write_slow(harena_buf *b, const void *bytes, size_t si
  * Cost: a copy; room doubles, in place if the buffer was its arena's last allocation. */
 HARENA_API HARENA_INLINE int harena_buf_write(harena_buf *b, const void *bytes, size_t size)
 {
-    if (HARENA_LIKELY(size <= b->cap - b->len && b->error == 0 && bytes != NULL && size != 0)) {
-        memmove(b->data + b->len, bytes, size);
+    size_t apart = (size_t)((uintptr_t)bytes - (uintptr_t)b->data) - b->len;
+
+    if (HARENA_LIKELY(size <= b->cap - b->len && b->error == 0 && bytes != NULL && size != 0 &&
+                      apart >= size && 0 - apart >= size)) { /* no overlap */
+        memcpy(b->data + b->len, bytes, size);
         b->len += size;
         return 0;
     }

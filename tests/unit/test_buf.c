@@ -155,6 +155,28 @@ START_TEST(own_bytes_may_be_written_again)
 }
 END_TEST
 
+/* Where bytes come from and where they go overlap in all ways, and in none. */
+START_TEST(bytes_of_its_room_may_be_written)
+{
+    enum { BEFORE = 40, SIZE = 16, ROOM = 100 };
+
+    for (int from = BEFORE - 2 * SIZE; from <= BEFORE + 2 * SIZE; from++) {
+        char expected[BEFORE + SIZE], *room;
+
+        harena_buf_reset(&b);
+        room = SUCCEEDS(harena_buf_reserve(&b, ROOM));
+        for (int i = 0; i < ROOM; i++)
+            room[i] = (char)i;
+        memcpy(expected, room, BEFORE);
+        memcpy(expected + BEFORE, room + from, SIZE);
+        harena_buf_commit(&b, BEFORE);
+        ck_assert_int_eq(harena_buf_write(&b, room + from, SIZE), 0);
+        ck_assert_uint_eq(harena_buf_len(&b), sizeof expected);
+        ck_assert_mem_eq(harena_buf_bytes(&b), expected, sizeof expected);
+    }
+}
+END_TEST
+
 START_TEST(reserve_and_commit_write_in_place)
 {
     char *room = SUCCEEDS(harena_buf_reserve(&b, 100));
@@ -443,10 +465,11 @@ END_TEST
 RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_append,
                  readers_take_from_the_front, next_gives_what_there_is, reading_copies_nothing,
                  room_that_was_read_serves_again, queue_keeps_its_order_however_it_moves,
-                 own_bytes_may_be_written_again, reserve_and_commit_write_in_place,
-                 growth_is_in_place_when_it_can_be, truncate_and_reset_keep_the_room,
-                 long_text_is_formatted_whole, error_sticks_until_reset,
-                 no_room_to_double_is_room_for_what_is_needed, bad_arguments_are_errors,
-                 file_is_written_and_read_whole, short_and_interrupted_writes_go_on,
-                 short_and_interrupted_reads_go_on, what_was_written_before_an_error_is_gone,
-                 what_was_read_before_an_error_is_kept, file_larger_than_the_arena_is_enomem)
+                 own_bytes_may_be_written_again, bytes_of_its_room_may_be_written,
+                 reserve_and_commit_write_in_place, growth_is_in_place_when_it_can_be,
+                 truncate_and_reset_keep_the_room, long_text_is_formatted_whole,
+                 error_sticks_until_reset, no_room_to_double_is_room_for_what_is_needed,
+                 bad_arguments_are_errors, file_is_written_and_read_whole,
+                 short_and_interrupted_writes_go_on, short_and_interrupted_reads_go_on,
+                 what_was_written_before_an_error_is_gone, what_was_read_before_an_error_is_kept,
+                 file_larger_than_the_arena_is_enomem)
