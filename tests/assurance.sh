@@ -62,7 +62,7 @@ sanitize()
     subbuild sanitize "$CC" "$CXX" address,undefined
 }
 
-valgrind()
+memcheck()
 {
     command -v "${VALGRIND:-valgrind}" >/dev/null || { echo "no valgrind here"; return 77; }
     $MAKE check-valgrind
@@ -83,7 +83,7 @@ run()
     part tiers/tsan-gcc sh "$0" tsan gcc g++
     part tiers/tsan-clang sh "$0" tsan clang clang++
     part tiers/sanitize sh "$0" sanitize
-    part tiers/valgrind sh "$0" valgrind
+    part tiers/valgrind sh "$0" memcheck
     part tiers/aarch64 sh "$0" aarch64
 }
 
@@ -106,7 +106,7 @@ page()
 }
 
 case ${1:-} in
-run | page | quick | sanitize | valgrind | aarch64) "$1" ;;
+run | page | quick | sanitize | memcheck | aarch64) "$1" ;;
 tsan) "$@" ;;
 *)
     sed -n '/^#   /s/^#   //p' "$0" >&2

@@ -251,6 +251,7 @@ END_TEST
 START_TEST(without_descriptors_it_fails_and_works_later)
 {
     struct rlimit limit, none;
+    unsigned left;
 
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     none = limit;
@@ -259,9 +260,10 @@ START_TEST(without_descriptors_it_fails_and_works_later)
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
     QUIETLY(ck_assert_int_eq(harena_stat_share(NULL), -EMFILE));
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    ck_assert_uint_eq(no_files(), 0);
+    left = no_files();
+    ck_assert_uint_eq(left, under_valgrind()); /* it makes a file before it refuses it */
     ck_assert_int_eq(harena_stat_share(NULL), 0);
-    ck_assert_uint_eq(no_files(), 1);
+    ck_assert_uint_eq(no_files(), left + 1);
 }
 END_TEST
 

@@ -60,7 +60,8 @@ START_TEST(nothing_is_allocated)
         ck_assert_uint_eq(stats_of(provider).gets, stats.gets);
     }
     free(malloc(opaque(1)));
-    ck_assert_uint_eq(allocations > 0, COUNTS_ALLOCATIONS); /* they are seen */
+    if (!under_valgrind())                                      /* which has its own malloc */
+        ck_assert_uint_eq(allocations > 0, COUNTS_ALLOCATIONS); /* they are seen */
 }
 END_TEST
 

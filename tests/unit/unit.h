@@ -84,6 +84,13 @@ static inline size_t opaque(size_t value)
             ck_abort_msg("%s: set errno to %d", #__VA_ARGS__, errno);                              \
     } while (0)
 
+static inline bool under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD"); /* its own libraries are, in its client */
+
+    return preloaded != NULL && strstr(preloaded, "/vgpreload_") != NULL;
+}
+
 static inline bool aligned_to(const void *pointer, size_t alignment)
 {
     return hidden(pointer) % alignment == 0;
