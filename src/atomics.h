@@ -30,6 +30,7 @@ void hri_model_point(const volatile void *at, bool writes, const char *file, int
 
 #define hri_store_relaxed(p, v) (HRI_POINT((p), true), __atomic_store_n((p), (v), __ATOMIC_RELAXED))
 #define hri_store_release(p, v) (HRI_POINT((p), true), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
+#define hri_store_seq_cst(p, v) (HRI_POINT((p), true), __atomic_store_n((p), (v), __ATOMIC_SEQ_CST))
 
 #define hri_exchange_acquire(p, v) (HRI_RMW(p), __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE))
 #define hri_exchange_acq_rel(p, v) (HRI_RMW(p), __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL))

@@ -85,7 +85,7 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     hri_store_relaxed(&g->run_bytes, 0);
     hri_store_relaxed(&g->runs, 0);
     hri_store_relaxed(&g->run_list, 0);
-    hri_store_relaxed(&g->failed, 0);
+    hri_store_relaxed(&g->is_retired, 0);
     hri_store_relaxed(&g->failures, 0);
     for (int i = 0; i < HRI_RESTS; i++) {
         hri_store_relaxed(&g->rests[i].word, 0);
@@ -109,6 +109,12 @@ void hri_generation_leave_homes(const struct hri_generation *g, uint32_t *homes)
             home |= HRI_LANE_BUSY;
         hri_store_relaxed(&homes[i], home);
     }
+}
+
+uint64_t hri_generation_retire(struct hri_generation *g)
+{
+    hri_exchange_seq_cst(&g->is_retired, 1); /* PAIR late-1: before it is summed up */
+    return hri_generation_held(g);
 }
 
 /* ---- lists of chunks and runs ---- */
@@ -173,7 +179,7 @@ bool hri_generation_contains(const struct hri_generation *g, const void *any)
     return false;
 }
 
-/* ---- figures: relaxed all over ---- */
+/* ---- figures: relaxed, but for what is held ---- */
 
 static uint64_t own_chunks(const struct hri_generation *g)
 {
@@ -187,8 +193,12 @@ static uint64_t own_chunks(const struct hri_generation *g)
 
 uint64_t hri_generation_held(const struct hri_generation *g)
 {
-    return (own_chunks(g) + hri_load_relaxed(&g->shared_chunks)) * HRI_CHUNK +
-           hri_load_relaxed(&g->run_bytes);
+    uint32_t lanes = hri_load_relaxed(&g->view.lanes);
+    uint64_t chunks = hri_load_seq_cst(&g->shared_chunks); /* PAIR late-1 */
+
+    for (uint32_t i = 0; i < lanes; i++)
+        chunks += hri_load_seq_cst(&g->lanes[i].chunk_count);    /* PAIR late-1 */
+    return chunks * HRI_CHUNK + hri_load_seq_cst(&g->run_bytes); /* PAIR late-1 */
 }
 
 /* What is claimed of open chunks and what lanes have as chunks of their own, less what is left in the lanes' windows. No
@@ -229,8 +239,7 @@ void hri_generation_stats(const struct hri_generation *g, harena_stats *stats)
 void *hri_generation_fail(struct hri_generation *g, int error)
 {
     if (g->state == HRI_LIVE) {
-        hri_store_relaxed(&g->failed, 1); /* relaxed: figures */
-        hri_fetch_add_relaxed(&g->failures, 1);
+        hri_fetch_add_relaxed(&g->failures, 1); /* relaxed: a figure */
         hri_name_failed(g->sums);
     }
     errno = error;

@@ -39,13 +39,13 @@ struct hri_generation {
     uint64_t shared_chunks;       /* that the bump has gone through */
     uint64_t run_bytes, runs;     /* of the second window */
     uint32_t run_list;            /* index + 1 of the newest run, pushed to only */
-    uint32_t failed;
+    uint32_t is_retired;
+    uint64_t failures;
     struct hri_cleanup *cleanups; /* pushed to only */
     const char *how;              /* for guard, by who retires it: "reset", "release" */
 
     /* Line 3. */
     struct hri_retired retired HRI_ALIGNED;
-    uint64_t failures;     /* atomic */
     struct hri_name *sums; /* of all arenas of the name; NULL: none are kept */
 
     /* The second window, a line each. */
@@ -88,6 +88,16 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
 
 /* Runs the cleanups and gives everything back, the record last. Nobody else can reach it any more. */
 void hri_generation_destroy(struct hri_generation *g);
+
+/* From now on what readers take for it counts as deferred. What they have taken so far, in bytes. */
+uint64_t hri_generation_retire(struct hri_generation *g);
+
+/* The caller has taken so many bytes for it, and counted them. */
+static inline void hri_generation_note_held(struct hri_generation *g, uint64_t bytes)
+{
+    if (HRI_UNLIKELY(hri_load_seq_cst(&g->is_retired) != 0)) /* PAIR late-1: after it was counted */
+        hri_retired_grow(g->provider, &g->retired, bytes);
+}
 
 /* Leaves to the next generation where its lanes had their chunks and which were busy. */
 void hri_generation_leave_homes(const struct hri_generation *g, uint32_t *homes);

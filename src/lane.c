@@ -89,7 +89,8 @@ static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *la
         hri_store_relaxed(&lane->home, (lane->home & HRI_LANE_BUSY) | (chunk + 1));
     hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next, lane->chunks);
     hri_store_release(&lane->chunks, chunk + 1); /* PAIR lane-1: acquired by who walks the list */
-    hri_store_relaxed(&lane->chunk_count, lane->chunk_count + 1);
+    hri_store_seq_cst(&lane->chunk_count, lane->chunk_count + 1); /* PAIR late-1 */
+    hri_generation_note_held(g, HRI_CHUNK);
     hri_counter_add(&lane->leased, HRI_CHUNK);
     at = hri_chunk_address(g->provider, chunk);
     if (g->zero)
@@ -287,7 +288,7 @@ static bool lane_failed(const harena *window)
     const struct hri_generation *g = generation_of(window);
 
     /* Relaxed: a figure. The static generations fail all, and keep no account of it. */
-    return g->state != HRI_LIVE || hri_load_relaxed(&g->failed) != 0;
+    return g->state != HRI_LIVE || hri_load_relaxed(&g->failures) != 0;
 }
 
 static void lane_clear_failed(harena *window)

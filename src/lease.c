@@ -113,7 +113,8 @@ static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, boo
     while (chunk_of(seen) == old) {
         /* PAIR bump-1: what the chunk is, is released; acquired by every claim */
         if (hri_cas_acq_rel(&g->bump, &seen, (uint64_t)(chunk + 1) << 32 | mine)) {
-            hri_fetch_add_relaxed(&g->shared_chunks, 1); /* relaxed: a figure */
+            hri_fetch_add_seq_cst(&g->shared_chunks, 1); /* PAIR late-1 */
+            hri_generation_note_held(g, HRI_CHUNK);
             return hri_chunk_address(g->provider, chunk);
         }
     }

@@ -189,7 +189,8 @@ static bool extend(struct hri_generation *g, struct rest *rest, const struct wis
             return false;
     }
     HRI_PROBE(refill, g->name, more * HRI_CHUNK);
-    hri_fetch_add_relaxed(&g->run_bytes, more * HRI_CHUNK); /* relaxed: a figure */
+    hri_fetch_add_seq_cst(&g->run_bytes, more * HRI_CHUNK); /* PAIR late-1 */
+    hri_generation_note_held(g, more * HRI_CHUNK);
     *rest = rest_of(g, (uint64_t)rest->run << 32 | rest->used / HRI_ALIGNMENT);
     return true;
 }
@@ -235,8 +236,9 @@ static uint32_t take_run(struct hri_generation *g, size_t least)
     if (run == HRI_NO_CHUNK)
         return HRI_NO_CHUNK;
     HRI_PROBE(refill, g->name, length * HRI_CHUNK);
-    hri_fetch_add_relaxed(&g->run_bytes, length * HRI_CHUNK); /* relaxed: figures */
-    hri_fetch_add_relaxed(&g->runs, 1);
+    hri_fetch_add_seq_cst(&g->run_bytes, length * HRI_CHUNK); /* PAIR late-1 */
+    hri_generation_note_held(g, length * HRI_CHUNK);
+    hri_fetch_add_relaxed(&g->runs, 1); /* relaxed: a figure */
     head = hri_load_relaxed(&g->run_list);
     do
         hri_store_relaxed(&hri_provider_extent(g->provider, run)->next,

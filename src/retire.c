@@ -89,8 +89,8 @@ struct hri_domain {
 static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
 {
     harena_provider *p = domain->provider;
-    uint64_t bytes = item->bytes;
-    uint32_t process = item->process;
+    uint64_t bytes = item->bytes + hri_load_relaxed(&item->late); /* relaxed: no reader is left */
+    uint32_t process = hri_load_relaxed(&item->process);
     bool marker = item->marker;
 
     hri_rcu_note_reclaim(domain->flavor, &item->epoch);
@@ -267,6 +267,15 @@ bool hri_retire_would_exceed(const harena_provider *p, uint64_t bytes)
     return p->deferred_limit != 0 && deferred != 0 && deferred + bytes > p->deferred_limit;
 }
 
+void hri_retired_grow(harena_provider *p, struct hri_retired *item, uint64_t bytes)
+{
+    /* Relaxed: it does not change while somebody may grow the item. */
+    if (hri_load_relaxed(&item->process) != hri_thread_forks())
+        return;                                /* counted by another process */
+    hri_fetch_add_relaxed(&item->late, bytes); /* relaxed: read when no reader is left */
+    hri_deferred_add(p, bytes);
+}
+
 void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char *name)
 {
     harena_provider *p = domain->provider;
@@ -276,7 +285,7 @@ void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char 
                            "more is held back for readers than deferred_limit");
     HRI_PROBE(retire, name, item->bytes);
     HRI_TRACE("retire name=%s bytes=%zu", name, (size_t)item->bytes);
-    item->process = hri_thread_forks();
+    hri_store_relaxed(&item->process, hri_thread_forks()); /* relaxed: see hri_retired_grow */
     hri_deferred_add(p, item->bytes);
     hri_fetch_add_relaxed(&p->retired, 1); /* relaxed: a figure */
     hri_rcu_note_retire(domain->flavor, &item->epoch);

@@ -11,10 +11,11 @@ struct hri_retired {
     void (*reclaim)(
         struct hri_retired *item); /* gives back cleanups first, then chunks, the record last */
     uint64_t bytes;                /* that count as deferred until then */
+    uint64_t late;                 /* atomic; and these, which readers took afterwards */
     unsigned long epoch;           /* for ThreadSanitizer */
     /* Asked after the grace period: the user's code will run, on RCU's worker only. NULL: never. */
     bool (*has_cleanups)(struct hri_retired *item);
-    uint32_t process; /* how often that one was forked which counts the bytes */
+    uint32_t process; /* atomic; how often that one was forked which counts the bytes */
     bool marker;      /* a barrier's own: in no figure */
 };
 
@@ -28,6 +29,10 @@ const struct rcu_flavor_struct *hri_domain_flavor(const struct hri_domain *domai
 /* Puts an item, which no new reader can find any more, on the list of what waits for readers. `name` for the event
  * above the provider's deferred_limit. Waits for nobody; allocates nothing, but for a record after a fork. */
 void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char *name);
+
+/* A reader has taken so many bytes more for what the item stands for, which is retired, or about to be. The item's
+ * `process` is there already. */
+void hri_retired_grow(harena_provider *provider, struct hri_retired *item, uint64_t bytes);
 
 /* Whether `bytes` more would be too much for the provider's deferred_limit. */
 bool hri_retire_would_exceed(const harena_provider *provider, uint64_t bytes);

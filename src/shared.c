@@ -19,6 +19,7 @@
 #include "debug.h"
 #include "guard.h"
 #include "probe.h"
+#include "thread.h"
 #include "trace.h"
 
 #include <errno.h>
@@ -246,9 +247,10 @@ static void retire(struct shared *s, harena_view *view, const char *how)
     g->how = how;
     g->retired = (struct hri_retired){
         .reclaim = reclaim_generation,
-        .bytes = hri_generation_held(g),
         .has_cleanups = has_cleanups,
+        .process = hri_thread_forks(), /* readers may look at it from the next line on */
     };
+    g->retired.bytes = hri_generation_retire(g);
     hri_retire(s->domain, &g->retired, s->name);
 }
 
@@ -410,7 +412,7 @@ void harena_shared_stats_get(const harena_shared *s, harena_stats *stats)
 
 bool harena_shared_failed(const harena_shared *s)
 {
-    return s == NULL || hri_load_relaxed(&figures_of(s)->failed) != 0;
+    return s == NULL || hri_load_relaxed(&figures_of(s)->failures) != 0;
 }
 
 bool harena_shared_contains(const harena_shared *s, const void *any)

@@ -806,6 +806,33 @@ START_TEST(reset_above_the_deferred_limit_changes_nothing)
 }
 END_TEST
 
+/* Views serve on after a reset, and what they take is held back, too. */
+START_TEST(what_views_take_after_a_reset_is_deferred)
+{
+    harena_shared *shared = made();
+    harena_view *view = harena_shared_enter(shared);
+
+    (void)SUCCEEDS(harena_view_alloc(view, 100));
+    ck_assert_int_eq(harena_shared_reset(shared), 0);
+    ck_assert_uint_eq(stats_of(provider).deferred, CHUNK);
+    (void)SUCCEEDS(harena_view_alloc(view, 3 * MIB)); /* a run */
+    ck_assert_uint_eq(stats_of(provider).deferred, CHUNK + 3 * MIB);
+    (void)SUCCEEDS(harena_view_alloc(view, 2 * MIB)); /* which becomes longer, or another */
+    for (size_t i = 0; i < 10 * CHUNK / 1024; i++)
+        (void)SUCCEEDS(harena_view_alloc(view, 1024));
+    ck_assert_uint_ge(stats_of(provider).deferred, 10 * CHUNK + 5 * MIB);
+    ck_assert_uint_eq(stats_of(provider).in_use, 0);
+    bytes_of(shared, 100, 1); /* of the next generation */
+    ck_assert_uint_eq(stats_of(provider).in_use, CHUNK);
+    harena_shared_leave(shared, view);
+    ck_assert_int_eq(harena_provider_barrier(provider), 0);
+    ck_assert_uint_eq(stats_of(provider).deferred, 0);
+    ck_assert_uint_eq(stats_of(provider).in_use, CHUNK);
+    totals_hold(provider);
+    harena_shared_release(shared);
+}
+END_TEST
+
 START_TEST(reset_now_gives_memory_back_at_once)
 {
     harena_shared *shared = made();
@@ -1450,11 +1477,11 @@ RUN_TESTS_AROUND(
     a_view_outlives_the_reset_until_it_is_left, the_root_belongs_to_its_generation,
     view_contains_its_first_and_last_byte, reset_empties_and_memory_comes_back,
     reset_of_an_empty_one_is_harmless, reset_of_one_that_filled_the_hard_limit_serves_again,
-    reset_above_the_deferred_limit_changes_nothing, reset_now_gives_memory_back_at_once,
-    release_now_gives_all_back_at_once, release_keeps_a_reader_safe,
-    they_come_and_go_without_growth, allocation_after_close_gives_eshutdown,
-    closed_view_alignment_errors_come_first_or_shutdown, a_view_from_before_close_goes_on,
-    close_of_an_unused_one, limit_bounds_one_generation,
+    reset_above_the_deferred_limit_changes_nothing, what_views_take_after_a_reset_is_deferred,
+    reset_now_gives_memory_back_at_once, release_now_gives_all_back_at_once,
+    release_keeps_a_reader_safe, they_come_and_go_without_growth,
+    allocation_after_close_gives_eshutdown, closed_view_alignment_errors_come_first_or_shutdown,
+    a_view_from_before_close_goes_on, close_of_an_unused_one, limit_bounds_one_generation,
     what_the_provider_refused_does_not_count_against_the_limit,
     limit_of_less_than_a_chunk_serves_nothing, no_lanes_serves_by_fetch_add,
     without_lanes_threads_take_turns_in_one_chunk, zero_holds_where_a_lanes_cursor_moved_back,
