@@ -99,16 +99,20 @@ static bool explain(const victim *v, names *at)
 {
     names one;
     char *name, *rest;
+    bool any = false;
 
     at->text[0] = '\0';
     for (int i = 0; i < v->step.frame_count; i++) {
         if (!names_of(&one, step_text.file, v->step.frames[i]))
-            told->unnamed = true;
+            continue; /* a jump of the linker's, to a function of another library: its caller has a name */
+        any = true;
         for (name = strtok_r(one.text, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest))
             names_add(at, name);
     }
-    if (told->unnamed)
+    if (!any) {
+        told->unnamed = true;
         return true;
+    }
     one = *at;
     for (name = strtok_r(one.text, " ", &rest); name != NULL; name = strtok_r(NULL, " ", &rest))
         if (names_have(&documented, name)) {
