@@ -410,6 +410,37 @@ START_TEST(marks_work_in_the_callers_memory)
 }
 END_TEST
 
+/* At the limit the two windows change places, so the second one is what was left of the caller's memory at the mark. Once
+ * that window has gone, there is nothing to move back in it. */
+START_TEST(a_window_of_the_callers_memory_goes_with_a_rewind)
+{
+    static _Alignas(64 * 1024) char own[16 * 1024];
+    harena_options options = HARENA_OPTIONS_INIT;
+    harena_mark mark;
+    harena *arena;
+    char *run;
+
+    options.provider = provider;
+    options.first = own;
+    options.first_size = sizeof own;
+    arena = SUCCEEDS(harena_create(&options));
+    filled(arena, 8 * KIB, 1);
+    run = filled(arena, 104 * KIB, 2); /* what is left of it is the second window */
+    ck_assert_int_eq(harena_provider_set_limit(provider, 2 * CHUNK), 0);
+    ck_assert(same(SUCCEEDS(harena_alloc_aligned(arena, 100, 16 * KIB)), run + 112 * KIB));
+    mark = mark_of(arena);
+    ck_assert_int_eq(harena_provider_set_limit(provider, 0), 0);
+    for (int i = 0; i < 3; i++) {
+        filled(arena, 200 * KIB, 3);
+        rewind_to(arena, mark);
+        rewind_to(arena, mark); /* nothing has happened since the one before */
+        run = filled(arena, 40 * KIB, 4);
+        ck_assert_msg(same(filled(arena, 20 * KIB, 5), run + 40 * KIB), "the run's rest was lost");
+    }
+    harena_release(arena);
+}
+END_TEST
+
 START_TEST(aligned_arenas_have_marks)
 {
     harena_options options = HARENA_OPTIONS_INIT;
@@ -466,4 +497,5 @@ RUN_TESTS_AROUND("mark", before, after, rewind_restores_len_and_address,
                  cleanups_past_the_mark_run_newest_first, a_cleanup_of_before_may_be_forgotten,
                  what_is_older_than_a_mark_does_not_grow_over_it,
                  zeroed_memory_is_zero_after_a_rewind, marks_work_in_the_callers_memory,
-                 aligned_arenas_have_marks, a_rewind_keeps_only_what_retain_allows)
+                 a_window_of_the_callers_memory_goes_with_a_rewind, aligned_arenas_have_marks,
+                 a_rewind_keeps_only_what_retain_allows)
