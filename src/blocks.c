@@ -227,12 +227,15 @@ static uint32_t begin_block(struct hri_blocks *b)
 
         for (; bits != 0; bits &= bits - 1) {
             uint32_t block = word * 64 + (uint32_t)__builtin_ctzll(bits);
-            uint64_t none = 0;
+            uint64_t none = 0, state;
 
             if (block >= b->count || looks-- == 0)
                 return HRI_NO_CHUNK;
-            if (block < APART_FROM || hri_load_relaxed(&b->table[block].state) != 0)
-                continue; /* relaxed: a guess, decided by the CAS */
+            state = hri_load_relaxed(&b->table[block].state); /* relaxed: a guess */
+            if (taken_of(state) == UINT32_MAX && looks < APART_LOOKS / 2)
+                note_full(b, block); /* else looks would be all for blocks that were filled apart */
+            if (block < APART_FROM || state != 0)
+                continue;
             /* PAIR chunk-1 */
             if (hri_cas_acquire(&b->table[block].state, &none, taken_bits(1) | warm_bits(1))) {
                 note_touched(&b->table[block]);

@@ -282,11 +282,13 @@ static uint32_t ahead(const harena_provider *p, uint32_t block)
 }
 
 /* This block has just become usable: so do some more, if the OS likes. If a page that nobody has touched has memory, all
- * memory of the process is locked, and more would come at once. */
+ * memory of the process is locked, and more would come at once. Nor where there is a quarantine: another thread may have
+ * used a block meanwhile, and what it has released would be accessible again. */
 static void make_more_usable(harena_provider *p, uint32_t block)
 {
-    uint32_t end =
-        p->own_source ? 0 : ahead(p, block); /* a source's owner may count what is asked for */
+    /* A source's owner may count what is asked for. */
+    bool alone = p->own_source || hri_load_relaxed(&p->guard) != NULL; /* relaxed: a hint */
+    uint32_t end = alone ? 0 : ahead(p, block);
     char *next = p->region + (size_t)(block + 1) * HRI_BLOCK;
     int saved = errno;
 
@@ -359,11 +361,10 @@ int hri_commit(harena_provider *p, uint32_t chunk, uint32_t length)
 void hri_commit_purged(harena_provider *p, uint32_t block)
 {
     uint64_t *committed = &p->blocks.table[block].committed;
-    /* Relaxed: the caller has the block alone, and who takes a chunk of it next acquires its state. */
-    uint64_t seen = hri_load_relaxed(committed);
+    /* The caller has the block alone, but for who lowers the limit: each bit is counted off by who turns it off. */
+    uint64_t seen = hri_exchange_acq_rel(committed, HRI_COMMIT_USABLE); /* PAIR commit-1 */
     uint64_t chunks = (uint64_t)__builtin_popcount(beyond_of(seen));
 
-    hri_store_relaxed(committed, HRI_COMMIT_USABLE);
     if (chunks != 0)
         hri_fetch_sub_relaxed(&p->beyond, chunks); /* relaxed: only the sum counts */
 }

@@ -70,7 +70,7 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     g->state = HRI_LIVE;
     g->slow = o->no_lanes ? 2 : o->alignment > HRI_ALIGNMENT || hri_sanitizer_is_on();
     g->provider = o->provider;
-    g->name = o->name;
+    memcpy(g->name, o->name, HRI_NAME_SIZE);
     g->sums = o->sums;
     g->alignment = o->alignment;
     g->limit = o->limit;
@@ -146,6 +146,7 @@ void hri_generation_destroy(struct hri_generation *g)
     uint32_t lanes = g->view.lanes;
     uint64_t bytes;
 
+    hri_store_relaxed(&g->is_retired, 0); /* what a cleanup takes goes back in a moment */
     (void)hri_load_acquire(&g->cleanups); /* PAIR cleanup-1: what other threads registered */
     hri_cleanup_run(&g->cleanups, NULL);  /* in place: a cleanup may register more */
     bytes = put_list(g, (uint32_t)(hri_load_acquire(&g->bump) >> 32)); /* PAIR bump-1 */

@@ -24,7 +24,6 @@ struct hri_generation {
     enum hri_view_state state;
     uint32_t slow; /* 1: the lanes' windows stay hidden; 2: there are no lanes */
     harena_provider *provider;
-    const char *name; /* the shared arena's */
     size_t alignment;
     uint64_t limit; /* bytes; UINT64_MAX: none */
     bool zero;
@@ -33,6 +32,7 @@ struct hri_generation {
 
     /* Line 1: the open chunk and how much of it is claimed: (index + 1) << 32 | bytes. Atomic. */
     uint64_t bump HRI_ALIGNED;
+    char name[HRI_NAME_SIZE]; /* the shared arena's, which may be gone first */
 
     /* Line 2: slow paths of all; atomic. */
     uint64_t charged HRI_ALIGNED; /* bytes, if there is a limit */
@@ -73,7 +73,7 @@ static inline struct hri_generation *hri_generation_of(const harena_view *view)
 /* What a shared arena asks of its generations. */
 struct hri_generation_options {
     harena_provider *provider;
-    const char *name;
+    const char *name;      /* HRI_NAME_SIZE bytes */
     struct hri_name *sums; /* of all arenas of the name; NULL: none are kept */
     uint64_t limit;
     size_t alignment;

@@ -116,7 +116,7 @@ static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_
                        size_t need)
 {
     size_t got;
-    char *at = hri_lease_claim(g, hri_max(lease, need), need, &got);
+    char *at = need <= HRI_LEASE_MOST ? hri_lease_claim(g, hri_max(lease, need), need, &got) : NULL;
 
     if (at != NULL) {
         if (g->zero)

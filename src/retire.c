@@ -279,14 +279,15 @@ void hri_retired_grow(harena_provider *p, struct hri_retired *item, uint64_t byt
 void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char *name)
 {
     harena_provider *p = domain->provider;
+    bool exceeds = hri_retire_would_exceed(p, item->bytes);
 
-    if (hri_retire_would_exceed(p, item->bytes))
-        hri_provider_event(p, HARENA_EVENT_DEFERRED_LIMIT, 0, item->bytes, name,
-                           "more is held back for readers than deferred_limit");
     HRI_PROBE(retire, name, item->bytes);
     HRI_TRACE("retire name=%s bytes=%zu", name, (size_t)item->bytes);
     hri_store_relaxed(&item->process, hri_thread_forks()); /* relaxed: see hri_retired_grow */
     hri_deferred_add(p, item->bytes);
+    if (exceeds) /* the listener may fork: what is counted by now is the parent's */
+        hri_provider_event(p, HARENA_EVENT_DEFERRED_LIMIT, 0, item->bytes, name,
+                           "more is held back for readers than deferred_limit");
     hri_fetch_add_relaxed(&p->retired, 1); /* relaxed: a figure */
     hri_rcu_note_retire(domain->flavor, &item->epoch);
     push(&domain->shards[hri_thread_index() % SHARDS], item);

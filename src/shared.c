@@ -177,17 +177,22 @@ static HRI_COLD harena_view *install(struct shared *s)
 {
     harena_view *seen = hri_view_empty;
     struct hri_generation *mine;
+    int saved = errno;
 
     if (is_gone(s, "harena_shared_enter or allocation"))
         return hri_view_closed;
     mine = hri_generation_create(&s->generations);
     if (mine == NULL) {
         seen = hri_load_acquire(&s->present.generation); /* PAIR generation-1 */
-        return seen != hri_view_empty ? seen : hri_view_no_memory;
-    }
-    if (hri_cas_acq_rel(&s->present.generation, &seen, &mine->view)) /* PAIR generation-1 */
+        if (seen == hri_view_empty)
+            return hri_view_no_memory;
+    } else if (hri_cas_acq_rel(&s->present.generation, &seen,
+                               &mine->view)) { /* PAIR generation-1 */
         return &mine->view;
-    hri_generation_destroy(mine);
+    } else {
+        hri_generation_destroy(mine);
+    }
+    errno = saved; /* another thread's will do */
     return seen;
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Models of lanes: who gets which, what their windows serve. */
 #include "generation.h"
-
-#include "deferred.h"
 #include "models.h"
 #include "thread.h"
 #include "world.h"
@@ -20,7 +18,7 @@ static void create(uint32_t lanes)
 
     world_create(1, 32);
     options.provider = world;
-    options.name = "model";
+    options.name = world_name;
     options.homes = homes;
     world_fill(0, 4);
     for (uint32_t i = 0; i < 4; i++)
@@ -91,12 +89,37 @@ static void setup_busy(void)
     explore_identity(0, 2u << 6);
 }
 
-/* As a reset does, which has removed the generation. */
 static void retire(void)
 {
-    g->retired.process = hri_thread_forks();
-    g->retired.bytes = hri_generation_retire(g);
-    hri_deferred_add(world, g->retired.bytes);
+    world_retire(g);
+}
+
+/* The same, but all chunks are another thread's. */
+static void setup_busy_and_none(void)
+{
+    setup_busy();
+    for (uint32_t i = 0; i < 4; i++) {
+        world_own(1, i);
+        world->committed -= HRI_CHUNK; /* warm before */
+    }
+}
+
+static void put_all(void)
+{
+    for (uint32_t i = 0; i < 4; i++)
+        world_put(i);
+}
+
+/* An object that with room to align it is larger than a chunk, and what is left beside it. */
+static void alloc_aligned_and_large(void)
+{
+    char *at = hri_generation_alloc(g, 16384, HRI_ALIGNMENT_MAX, false);
+
+    if (at != NULL)
+        world_bytes(at, 16384);
+    at = hri_generation_alloc(g, 50000, 16, false);
+    if (at != NULL)
+        world_bytes(at, 50000);
 }
 
 static void quiet(void)
@@ -117,15 +140,9 @@ static void quiet_busy(void)
     quiet();
 }
 
-/* A chunk that is counted just when the generation is retired may be deferred twice, until it is reclaimed. */
 static void quiet_retired(void)
 {
-    uint64_t bytes = g->retired.bytes + g->retired.late, held = hri_generation_held(g);
-
-    EXPLORE_CHECK(bytes >= held && "memory of a retired generation is not counted as deferred");
-    EXPLORE_CHECK(bytes <= held + HRI_CHUNK && "more than one chunk is deferred twice");
-    EXPLORE_CHECK(hri_deferred_bytes(world->deferred) == bytes && "reclaim would subtract more");
-    world->deferred = 0;
+    world_deferred(g, hri_generation_held(g));
     quiet_busy();
 }
 
@@ -142,6 +159,14 @@ const struct explore_model lane_models[] = {
     {"lane/alloc", setup_two, {find_and_alloc, find_and_alloc}, NULL, quiet, 2, 3, EXPLORE_ALL},
     {"lane/alloc-3", setup_two, {alloc_two, alloc_two, alloc_two}, NULL, quiet, 1, 2, EXPLORE_NOT},
     {"lane/busy", setup_busy, {alloc_two, alloc_two}, NULL, quiet_busy, 2, 3, EXPLORE_ALL},
+    {"lane/too-large",
+     setup_busy_and_none,
+     {alloc_aligned_and_large, put_all},
+     NULL,
+     quiet,
+     2,
+     4,
+     EXPLORE_ALL},
     {"lane/retired",
      setup_busy,
      {alloc_two, retire},

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Models of claims on the open chunk: the tail, the next chunk, the limit. */
 #include "generation.h"
-
-#include "deferred.h"
 #include "models.h"
 #include "world.h"
 
@@ -31,7 +29,7 @@ static void create(uint64_t limit, bool with_chunk, size_t left)
 
     world_create(1, 32);
     options.provider = world;
-    options.name = "model";
+    options.name = world_name;
     options.homes = homes;
     world_fill(0, 4);
     for (uint32_t i = 0; i < 4; i++) {
@@ -133,14 +131,6 @@ static void three_large(void)
         claim(LARGEST, LARGEST);
 }
 
-/* As a reset does, which has removed the generation. */
-static void retire(void)
-{
-    g->retired.process = hri_thread_forks();
-    g->retired.bytes = hri_generation_retire(g);
-    hri_deferred_add(world, g->retired.bytes);
-}
-
 static uint64_t count_chunks(void)
 {
     uint64_t chunks = 0;
@@ -163,15 +153,14 @@ static void quiet(void)
     EXPLORE_CHECK(world_records() == 0 && "a record was lost");
 }
 
-/* A chunk that is counted just when the generation is retired may be deferred twice, until it is reclaimed. */
+static void retire(void)
+{
+    world_retire(g);
+}
+
 static void quiet_retired(void)
 {
-    uint64_t bytes = g->retired.bytes + g->retired.late, held = count_chunks() * HRI_CHUNK;
-
-    EXPLORE_CHECK(bytes >= held && "memory of a retired generation is not counted as deferred");
-    EXPLORE_CHECK(bytes <= held + HRI_CHUNK && "more than one chunk is deferred twice");
-    EXPLORE_CHECK(hri_deferred_bytes(world->deferred) == bytes && "reclaim would subtract more");
-    world->deferred = 0;
+    world_deferred(g, count_chunks() * HRI_CHUNK);
     quiet();
 }
 

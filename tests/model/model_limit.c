@@ -100,6 +100,16 @@ static void setup_huge_new(void)
     world_create_huge(3, 34);
 }
 
+/* A huge page that is free, one chunk of it warm, which was taken when there was no limit: so it still counts as what the
+ * page brought in vain. */
+static void setup_huge_free(void)
+{
+    setup_huge();
+    world_put(0);
+    world->blocks.table[0].committed |= UINT64_C(1) << 32;
+    world->beyond++;
+}
+
 /* As setup_apart, in a huge page that is in use otherwise. */
 static void setup_huge_apart(void)
 {
@@ -201,6 +211,14 @@ const struct explore_model limit_models[] = {
      huge_and_quiet,
      2,
      3,
+     EXPLORE_NOT},
+    {"limit/huge-purge-lower",
+     setup_huge_free,
+     {trim, lower_the_limit},
+     world_limit_holds,
+     huge_and_quiet,
+     3,
+     4,
      EXPLORE_NOT},
     {"limit/two",
      setup_two,

@@ -28,7 +28,7 @@ static void create(uint64_t limit, uint32_t chunks)
 
     world_create(1, 0);
     options.provider = world;
-    options.name = "model";
+    options.name = world_name;
     options.homes = homes;
     world_fill(0, chunks);
     for (uint32_t i = 0; i < chunks; i++) {

@@ -4,6 +4,7 @@
 
 #include "commit.h"
 #include "generation.h"
+#include "deferred.h"
 #include "os.h"
 
 #include <stdio.h>
@@ -500,6 +501,8 @@ static bool in_one_run(const struct hri_generation *g, const char *at, const cha
     return false;
 }
 
+const char world_name[HRI_NAME_SIZE] = "model";
+
 void world_bytes_apart(const struct hri_generation *g)
 {
     const struct object *all = shadow.objects;
@@ -521,4 +524,21 @@ void world_bytes_apart(const struct hri_generation *g)
                 (all[j].at == NULL || last < all[j].at || all[j].at + all[j].size <= at) &&
                 "bytes have two owners");
     }
+}
+
+void world_retire(struct hri_generation *g)
+{
+    g->retired.process = hri_thread_forks();
+    g->retired.bytes = hri_generation_retire(g);
+    hri_deferred_add(world, g->retired.bytes);
+}
+
+void world_deferred(const struct hri_generation *g, uint64_t held)
+{
+    uint64_t bytes = g->retired.bytes + g->retired.late;
+
+    EXPLORE_CHECK(bytes >= held && "memory of a retired generation is not counted as deferred");
+    EXPLORE_CHECK(bytes <= held + HRI_CHUNK && "more than one chunk is deferred twice");
+    EXPLORE_CHECK(hri_deferred_bytes(world->deferred) == bytes && "reclaim would subtract more");
+    world->deferred = 0;
 }

@@ -55,8 +55,14 @@ void world_uses_record(const void *record); /* fails if it is not in use */
 /* Bytes that this thread was given; world_bytes_apart, when all is quiet: no two have one in common, and each lies in a
  * chunk or run of the generation. */
 struct hri_generation;
+extern const char world_name[]; /* as long as a name is */
 void world_bytes(const void *at, size_t size);
 void world_bytes_apart(const struct hri_generation *g);
+
+/* Retires a generation as a reset does that has removed it; world_deferred, when all is quiet and it holds so many bytes:
+ * they are deferred. A chunk that is counted at the same moment may be deferred twice, until it is reclaimed. */
+void world_retire(struct hri_generation *g);
+void world_deferred(const struct hri_generation *g, uint64_t held);
 
 /* The state of src/thread.c, which has no other door. A thread ends: `between` is a destructor of somebody else, which
  * runs after each of ours but the last (NULL: none). */

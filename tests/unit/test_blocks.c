@@ -6,7 +6,7 @@
 #include "blocks.h"
 
 enum {
-    COUNT = 70,
+    COUNT = 126,
     ALL = COUNT * HRI_BLOCK_CHUNKS,
     ME = 1
 }; /* more blocks than a summary word has */
@@ -55,19 +55,19 @@ START_TEST(who_has_filled_a_block_fills_one_apart)
     struct hri_home homes[2] = {{0}, {0}};
     uint32_t chunk[2], shared = 0, first;
 
-    for (uint32_t i = 0; i < 30 * HRI_BLOCK_CHUNKS; i++) {
+    for (uint32_t i = 0; i < 58 * HRI_BLOCK_CHUNKS; i++) {
         for (int thread = 0; thread < 2; thread++)
             chunk[thread] = hri_blocks_take_cold(&blocks, &homes[thread]);
         if (i > 6 * HRI_BLOCK_CHUNKS && chunk[0] / HRI_BLOCK_CHUNKS == chunk[1] / HRI_BLOCK_CHUNKS)
             shared++;
     }
     EXPECT(shared == 0);
-    sums_are(60 * HRI_BLOCK_CHUNKS, 0);
+    sums_are(116 * HRI_BLOCK_CHUNKS, 0);
     for (int thread = 0; thread < 100; thread++) { /* others fill what is there */
         struct hri_home fresh = {0};
 
         first = hri_blocks_take_cold(&blocks, &fresh);
-        EXPECT(first < 62 * HRI_BLOCK_CHUNKS + 100);
+        EXPECT(first < 118 * HRI_BLOCK_CHUNKS + 100);
     }
     while (hri_blocks_take_cold(&blocks, &homes[0]) != HRI_NO_CHUNK)
         continue;

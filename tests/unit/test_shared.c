@@ -833,6 +833,28 @@ START_TEST(what_views_take_after_a_reset_is_deferred)
 }
 END_TEST
 
+static void take_more(void *view)
+{
+    (void)SUCCEEDS(harena_view_alloc(view, 3 * MIB));
+}
+
+START_TEST(what_a_cleanup_takes_goes_back_with_the_rest)
+{
+    harena_shared *shared = made();
+    harena_view *view = harena_shared_enter(shared);
+
+    ck_assert_int_eq(harena_view_on_release(view, take_more, view), 0);
+    ck_assert_int_eq(harena_shared_reset(shared), 0);
+    harena_shared_leave(shared, view);
+    ck_assert_int_eq(harena_provider_barrier(provider), 0);
+    ck_assert_uint_eq(in_use(provider), 0);
+    bytes_of(shared, 4 * MIB, 1);
+    ck_assert_uint_eq(stats_of(provider).deferred, 0);
+    ck_assert_uint_eq(in_use(provider), 4 * MIB);
+    harena_shared_release(shared);
+}
+END_TEST
+
 START_TEST(reset_now_gives_memory_back_at_once)
 {
     harena_shared *shared = made();
@@ -1478,10 +1500,11 @@ RUN_TESTS_AROUND(
     view_contains_its_first_and_last_byte, reset_empties_and_memory_comes_back,
     reset_of_an_empty_one_is_harmless, reset_of_one_that_filled_the_hard_limit_serves_again,
     reset_above_the_deferred_limit_changes_nothing, what_views_take_after_a_reset_is_deferred,
-    reset_now_gives_memory_back_at_once, release_now_gives_all_back_at_once,
-    release_keeps_a_reader_safe, they_come_and_go_without_growth,
-    allocation_after_close_gives_eshutdown, closed_view_alignment_errors_come_first_or_shutdown,
-    a_view_from_before_close_goes_on, close_of_an_unused_one, limit_bounds_one_generation,
+    what_a_cleanup_takes_goes_back_with_the_rest, reset_now_gives_memory_back_at_once,
+    release_now_gives_all_back_at_once, release_keeps_a_reader_safe,
+    they_come_and_go_without_growth, allocation_after_close_gives_eshutdown,
+    closed_view_alignment_errors_come_first_or_shutdown, a_view_from_before_close_goes_on,
+    close_of_an_unused_one, limit_bounds_one_generation,
     what_the_provider_refused_does_not_count_against_the_limit,
     limit_of_less_than_a_chunk_serves_nothing, no_lanes_serves_by_fetch_add,
     without_lanes_threads_take_turns_in_one_chunk, zero_holds_where_a_lanes_cursor_moved_back,
