@@ -263,7 +263,12 @@ static void arena_moved_back(harena *window, char *from, bool counted)
 
 static bool arena_is_boundary(const harena *window)
 {
-    return hri_arena_is_boundary(hri_arena_of(window), window->cursor);
+    const struct hri_arena *a = hri_arena_of(window);
+    const char *start =
+        a->extent != 0 ? hri_chunk_address(a->provider, a->extent - 1) : a->own_memory;
+
+    /* What ends where the window's memory begins is of another chunk or run. */
+    return window->cursor == start || hri_arena_is_boundary(a, window->cursor);
 }
 
 static bool arena_zeroes(const harena *window)

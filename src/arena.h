@@ -167,6 +167,9 @@ void hri_arena_leave_home(struct hri_arena *a);
 /* Bytes that it holds for what has been allocated: no spare extents, no chunks that the window has not come to. */
 uint64_t hri_arena_need(const struct hri_arena *a);
 
+/* Runs the cleanups that are newer than `stop`. What is kept stays as it is. */
+void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop);
+
 /* As harena_reset, but it keeps up to `retain` bytes. */
 void hri_arena_reset(struct hri_arena *a, uint64_t retain);
 

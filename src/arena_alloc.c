@@ -224,7 +224,8 @@ bool hri_arena_grow(harena *window, char *old, size_t old_size, size_t new_size)
     struct hri_medium *m = &a->medium;
     size_t rounded = hri_round_up(old_size, HRI_ALIGNMENT), more = new_size - old_size;
 
-    if (m->extent == 0 || old + rounded != m->cursor || hri_arena_is_boundary(a, m->cursor))
+    if (m->extent == 0 || old + rounded != m->cursor || hri_arena_is_boundary(a, m->cursor) ||
+        m->cursor == hri_chunk_address(a->provider, m->extent - 1)) /* it ends before the run */
         return false;
     if (new_size > (size_t)(m->end - old) && !extend_medium(a, new_size - rounded, HRI_ALIGNMENT))
         return false;

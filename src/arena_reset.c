@@ -109,11 +109,23 @@ void hri_arena_empty(struct hri_arena *a, uint64_t retain)
         hri_name_put(a->sums, held - a->held);
 }
 
+void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop)
+{
+    const struct hri_state kept = a->kept;
+    const bool is_kept = a->is_kept;
+
+    if (a->cleanups == stop)
+        return;
+    hri_cleanup_run(&a->cleanups, stop);
+    a->kept = kept; /* a cleanup that calls harena_keep would keep what is going */
+    a->is_kept = is_kept;
+}
+
 void hri_arena_reset(struct hri_arena *a, uint64_t retain)
 {
     size_t len;
 
-    hri_cleanup_run(&a->cleanups, a->is_kept ? a->kept.cleanups : NULL);
+    hri_arena_run_cleanups(a, a->is_kept ? a->kept.cleanups : NULL);
     len = hri_arena_note_peak(a);
     a->failed = false;
     a->marks = NULL;

@@ -264,13 +264,28 @@ static bool move_cursors_back(struct hri_arena *a, const struct hri_state *state
 static void shorten_medium(struct hri_arena *a)
 {
     struct hri_medium *m = &a->medium;
+    uint64_t keep;
 
-    if (m->extent == 0 || (uint64_t)(m->end - m->cursor) <= HRI_CHUNK ||
-        (uint64_t)(m->end - m->cursor) - HRI_CHUNK < a->retain)
+    if (m->extent == 0 || (uint64_t)(m->end - m->cursor) <= HRI_CHUNK)
+        return;
+    keep = a->retain - hri_min(a->retain, hri_arena_spare_bytes(a));
+    if ((uint64_t)(m->end - m->cursor) - HRI_CHUNK < keep)
         return;
     note_dirty(a, m->extent, m->cursor, m->dirty);
-    hri_arena_cut_behind(a, m->extent - 1, m->cursor + a->retain);
+    hri_arena_cut_behind(a, m->extent - 1, m->cursor + keep);
     m->end = end_of(a, m->extent);
+}
+
+/* The same for the window, whose memory became longer while it was the second one. */
+static void shorten_window(struct hri_arena *a)
+{
+    if (a->extent == 0 || hri_window_rest(&a->window) <= HRI_CHUNK)
+        return;
+    note_dirty(a, a->extent, a->window.cursor, a->dirty);
+    hri_arena_cut_behind(a, a->extent - 1, a->window.cursor);
+    a->window.end = end_of(a, a->extent);
+    if (!a->hidden)
+        hri_store_relaxed(&a->window.limit, a->window.end);
 }
 
 void hri_arena_restore(struct hri_arena *a, const struct hri_state *state)
@@ -280,6 +295,7 @@ void hri_arena_restore(struct hri_arena *a, const struct hri_state *state)
         hri_arena_unuse(a, state->extents);
         reopen_window(a, state->extent, state->cursor);
         reopen_medium(a, state->medium_extent, state->medium);
+        shorten_window(a);
     }
     shorten_medium(a);
     hri_store_relaxed(&a->closed, state->len);

@@ -47,6 +47,7 @@ bool harena_array_grow(harena *a, void *array, size_t count, size_t size, size_t
     struct array grown;
     size_t needed, cap;
     int saved = errno;
+    bool had_failed;
     void *items;
 
     memcpy(&grown, array, sizeof(grown));
@@ -57,13 +58,13 @@ bool harena_array_grow(harena *a, void *array, size_t count, size_t size, size_t
     if (needed <= grown.cap)
         return true;
     cap = hri_max(needed, next_cap(grown.cap));
-    items = move(a, &grown, cap, size, alignment);
-    if (items == NULL && cap > needed) { /* perhaps there is as much as needed */
-        cap = needed;
-        items = move(a, &grown, cap, size, alignment);
-    }
+    had_failed = harena_failed(a);
+    while ((items = move(a, &grown, cap, size, alignment)) == NULL && cap > needed)
+        cap = needed + (cap - needed) / 4; /* less to spare, or none */
     if (items == NULL)
         return false;
+    if (!had_failed)
+        harena_clear_failed(a); /* in the end it has not */
     errno = saved;
     grown.items = items;
     grown.cap = cap;

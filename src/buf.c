@@ -45,6 +45,7 @@ static HRI_COLD int grow(harena_buf *b, size_t size, bool may_slide)
 {
     size_t unread = b->len - b->off, cap;
     int saved = errno;
+    bool had_failed;
     char *data;
 
     if (b->error != 0)
@@ -58,13 +59,12 @@ static HRI_COLD int grow(harena_buf *b, size_t size, bool may_slide)
     }
     if (size > PTRDIFF_MAX - b->len)
         return fail(b, ENOMEM);
+    had_failed = harena_failed(b->arena);
     cap = hri_max(hri_round_up(b->len + size, HRI_ALIGNMENT), hri_max(2 * b->cap, FIRST));
-    data = harena_realloc(b->arena, b->data, b->cap, cap);
-    if (data == NULL &&
-        cap > b->len + size) { /* no room to spare, perhaps there is as much as needed */
-        cap = b->len + size;
-        data = harena_realloc(b->arena, b->data, b->cap, cap);
-    }
+    while ((data = harena_realloc(b->arena, b->data, b->cap, cap)) == NULL && cap > b->len + size)
+        cap = b->len + size + (cap - b->len - size) / 4; /* less to spare, or none */
+    if (data != NULL && !had_failed)
+        harena_clear_failed(b->arena); /* in the end it has not */
     errno = saved;
     if (data == NULL)
         return fail(b, ENOMEM);
@@ -221,11 +221,17 @@ char *harena_buf_bytes(const harena_buf *b)
 
 const char *harena_buf_string(harena_buf *b)
 {
-    char *end = harena_buf_reserve(b, 1);
+    int result = b->error != 0 ? -b->error : 0;
 
-    if (end == NULL)
+    if (result == 0 && b->arena != NULL && b->off == b->len)
+        return ""; /* what was read last stays, too */
+    if (result == 0 && b->len == b->cap)
+        result = grow(b, 1, false); /* what has been read stays where it lies */
+    if (result != 0) {
+        errno = -result;
         return NULL;
-    *end = '\0';
+    }
+    b->data[b->len] = '\0';
     return b->data + b->off;
 }
 
@@ -279,13 +285,31 @@ ssize_t harena_buf_write_to(harena_buf *b, int fd)
     return sum;
 }
 
+/* Much of it, if there is as much; any will do. */
+static int make_room_to_read(harena_buf *b)
+{
+    bool had_failed;
+    int result;
+
+    if (b->error != 0 || b->cap - b->len >= READ_LEAST / 8)
+        return -b->error;
+    had_failed = harena_failed(b->arena);
+    result = make_room(b, READ_LEAST);
+    if (result != -ENOMEM)
+        return result;
+    b->error = 0;
+    if (!had_failed)
+        harena_clear_failed(b->arena);
+    return make_room(b, 1);
+}
+
 ssize_t harena_buf_read_from(harena_buf *b, int fd)
 {
     ssize_t sum = 0, got;
     int saved = errno, result;
 
     for (;;) {
-        result = make_room(b, b->cap - b->len < READ_LEAST / 8 ? READ_LEAST : 1);
+        result = make_room_to_read(b);
         if (result != 0) {
             sum = result;
             break;

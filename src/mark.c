@@ -51,7 +51,7 @@ static struct hri_mark *mark_here(struct hri_arena *a)
 /* The marks above it die. */
 static void go_back(struct hri_arena *a, struct hri_mark *mark)
 {
-    hri_cleanup_run(&a->cleanups, mark->state.cleanups);
+    hri_arena_run_cleanups(a, mark->state.cleanups);
     hri_arena_note_peak(a);
     hri_arena_note_how(a, "rewind");
     a->marks =
@@ -124,6 +124,8 @@ bool hri_mark_enter(struct hri_arena *a)
 {
     struct hri_mark *mark = mark_here(a);
 
+    if (mark != NULL && mark->first <= mark->last)
+        mark = push(a); /* a rewind to one of those marks ends the frame */
     if (mark == NULL)
         return false;
     mark->frames++;
@@ -153,6 +155,8 @@ bool hri_mark_leave(struct hri_arena *a)
         return false;
     go_back(a, mark);
     mark->frames--;
+    mark->first = 1; /* marks at the frame's beginning were taken in it */
+    mark->last = 0;
     return true;
 }
 

@@ -27,10 +27,12 @@ static void release(int i)
     harena_release(window);
 }
 
+/* Again where a cleanup has made one anew; not for ever. */
 static void release_all(void)
 {
-    for (int i = 0; i < SCRATCH_ARENAS; i++)
-        release(i);
+    for (int round = 0; round < 4; round++)
+        for (int i = 0; i < SCRATCH_ARENAS; i++)
+            release(i);
 }
 
 __attribute__((constructor)) static void at_load(void)
@@ -60,7 +62,11 @@ harena *harena_scratch_begin(harena *avoid)
     hri_thread_word(); /* so that the thread's end is noticed */
     if (scratch[i] == NULL)
         scratch[i] = make();
-    if (scratch[i] == NULL || !hri_mark_enter(hri_arena_of(scratch[i])))
+    if (scratch[i] == NULL)
+        return NULL;
+    if (!hri_mark_has_frame(hri_arena_of(scratch[i])))
+        harena_clear_failed(scratch[i]); /* a failure is that of the frames which it happened in */
+    if (!hri_mark_enter(hri_arena_of(scratch[i])))
         return NULL;
     errno = saved;
     return scratch[i];

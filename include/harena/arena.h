@@ -275,7 +275,7 @@ HARENA_API int harena_rewind(harena *a, harena_mark mark);
 
 /* All that is allocated now is persistent: a reset returns to here. Again: what was allocated
  * since is persistent too. The marks die. harena_keep_none: a reset empties the arena again.
- * NULL, a lane or a scratch arena: nothing.
+ * NULL, a lane or a scratch arena: nothing; so in a cleanup that a reset or a rewind of `a` runs.
  * Thread: owner.
  * Fails: never.
  * Cost: constant; a reset then O(chunks taken since). */

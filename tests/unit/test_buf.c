@@ -462,6 +462,54 @@ START_TEST(file_larger_than_the_arena_is_enomem)
 }
 END_TEST
 
+START_TEST(file_that_just_fits_is_read)
+{
+    int fd = memfd_create("buf", MFD_CLOEXEC);
+    harena *small = arena_of(p, CHUNK);
+
+    ck_assert_int_eq(ftruncate(fd, 65100), 0);
+    harena_buf_init(&b, small);
+    ck_assert_int_eq(harena_buf_read_from(&b, fd), 65100);
+    ck_assert_int_eq(b.error, 0);
+    ck_assert(!harena_failed(small));
+    close(fd);
+    harena_release(small);
+}
+END_TEST
+
+START_TEST(room_that_was_found_in_the_end_is_no_failure)
+{
+    static char memory[12000];
+    harena_stats stats = {.size = sizeof stats};
+    harena *fixed = SUCCEEDS(harena_create_fixed(memory, sizeof memory, NULL));
+
+    harena_buf_init(&b, fixed);
+    for (int i = 0; i < 9000; i++)
+        ck_assert_int_eq(harena_buf_write_byte(&b, 'x'), 0);
+    ck_assert(!harena_failed(fixed));
+    harena_stats_get(fixed, &stats);
+    ck_assert_uint_le(stats.failures, 20); /* not one for each byte */
+    harena_release(fixed);
+}
+END_TEST
+
+START_TEST(string_leaves_what_was_read)
+{
+    size_t size = 40;
+    char *read;
+
+    harena_buf_write(&b, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", 40);
+    harena_buf_write(&b, "BBBBBBBBBBBBBBBBBBBBBBBB", 24);
+    read = SUCCEEDS(harena_buf_next(&b, &size));
+    ck_assert_str_eq(harena_buf_string(&b), "BBBBBBBBBBBBBBBBBBBBBBBB");
+    ck_assert(all_bytes(read, 40, 'A'));
+    size = 24;
+    read = SUCCEEDS(harena_buf_next(&b, &size));
+    ck_assert_str_eq(harena_buf_string(&b), "");
+    ck_assert(all_bytes(read, 24, 'B'));
+}
+END_TEST
+
 RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_append,
                  readers_take_from_the_front, next_gives_what_there_is, reading_copies_nothing,
                  room_that_was_read_serves_again, queue_keeps_its_order_however_it_moves,
@@ -472,4 +520,5 @@ RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_a
                  bad_arguments_are_errors, file_is_written_and_read_whole,
                  short_and_interrupted_writes_go_on, short_and_interrupted_reads_go_on,
                  what_was_written_before_an_error_is_gone, what_was_read_before_an_error_is_kept,
-                 file_larger_than_the_arena_is_enomem)
+                 file_larger_than_the_arena_is_enomem, file_that_just_fits_is_read,
+                 room_that_was_found_in_the_end_is_no_failure, string_leaves_what_was_read)

@@ -310,10 +310,56 @@ START_TEST(a_pool_lends_no_arena_with_something_kept)
 }
 END_TEST
 
+static void keep_it(void *arena)
+{
+    harena_keep(arena);
+}
+
+static void keep_none(void *arena)
+{
+    harena_keep_none(arena);
+}
+
+static void count(void *ctx)
+{
+    ++*(int *)ctx;
+}
+
+/* What goes cannot be kept by its own cleanups. */
+START_TEST(keep_in_a_cleanup_changes_nothing)
+{
+    harena *arena = arena_of(provider, 0);
+    int cleanups = 0;
+    char *kept;
+
+    for (int round = 1; round <= 3; round++) {
+        ck_assert_int_eq(harena_on_release(arena, count, &cleanups), 0);
+        ck_assert_int_eq(harena_on_release(arena, keep_it, arena), 0);
+        filled(arena, 100 * KIB, 1);
+        harena_reset(arena);
+        ck_assert_int_eq(cleanups, round);
+        ck_assert_uint_eq(harena_len(arena), 0);
+    }
+    kept = filled(arena, 1000, 2);
+    ck_assert_int_eq(harena_on_release(arena, count, &cleanups), 0);
+    harena_keep(arena);
+    for (int round = 0; round < 3; round++) {
+        ck_assert_int_eq(harena_on_release(arena, keep_none, arena), 0);
+        filled(arena, 200 * KIB, 3);
+        harena_reset(arena);
+        ck_assert(all_bytes(kept, 1000, 2));
+        ck_assert_int_eq(cleanups, 3);
+    }
+    harena_release(arena);
+    ck_assert_int_eq(cleanups, 4);
+}
+END_TEST
+
 RUN_TESTS_AROUND("keep", before, after, kept_memory_survives_resets,
                  a_reset_does_not_visit_what_is_kept, a_later_keep_keeps_more,
                  keep_none_gives_all_back_at_the_next_reset, keep_of_an_empty_arena_keeps_nothing,
                  a_full_frame_harms_nothing_that_is_kept, kept_cleanups_run_at_release_only,
                  zero_holds_after_a_return_to_the_boundary,
                  what_is_kept_does_not_grow_over_the_boundary, keep_needs_no_memory,
-                 marks_die_when_something_is_kept, a_pool_lends_no_arena_with_something_kept)
+                 marks_die_when_something_is_kept, a_pool_lends_no_arena_with_something_kept,
+                 keep_in_a_cleanup_changes_nothing)

@@ -487,6 +487,91 @@ START_TEST(a_rewind_keeps_only_what_retain_allows)
 }
 END_TEST
 
+/* An object that ends where the window's memory begins lies in another chunk: it is not the window's last. */
+START_TEST(windows_stay_in_their_chunks)
+{
+    harena_options options = HARENA_OPTIONS_INIT;
+    harena *arena;
+    char *below, *object, *again;
+
+    options.provider = provider;
+    options.zero = true;
+    arena = SUCCEEDS(harena_create(&options));
+    below = SUCCEEDS(harena_alloc(arena, opaque(CHUNK)));
+    object = SUCCEEDS(harena_alloc(arena, opaque(16)));
+    ck_assert(same(object, below + CHUNK));
+    object = SUCCEEDS(harena_realloc(arena, object, 16, opaque(0)));
+    ck_assert(same(SUCCEEDS(harena_realloc(arena, below, CHUNK, opaque(16))), below));
+    ck_assert(!same(SUCCEEDS(harena_alloc(arena, opaque(16))), below + 16));
+    harena_keep(arena);
+    harena_reset(arena);
+    harena_release(arena);
+    ck_assert(same(SUCCEEDS(harena_chunk_get(provider)), below));
+    for (int i = 0; i < 2; i++) {
+        arena = arena_of(provider, 0);
+        again = SUCCEEDS(harena_alloc_zeroed(arena, opaque(CHUNK)));
+        ck_assert(same(again, below + CHUNK));
+        ck_assert(all_bytes(again, CHUNK, 0));
+        memset(again, 0xff, CHUNK);
+        harena_release(arena);
+    }
+    harena_chunk_put(provider, below);
+}
+END_TEST
+
+/* At the limit the windows change places, and what was the window becomes longer as the second one. */
+START_TEST(a_rewind_keeps_no_window_that_became_longer)
+{
+    harena *arena;
+    harena_mark mark;
+    void *chunks[4];
+    size_t before;
+
+    for (int i = 0; i < 4; i++)
+        chunks[i] = SUCCEEDS(harena_chunk_get(provider));
+    arena = arena_of(provider, 0);
+    filled(arena, 60000, 1);
+    harena_chunk_put(provider, chunks[0]);
+    harena_chunk_put(provider, chunks[1]);
+    filled(arena, 100 * KIB, 2);
+    before = harena_cap(arena);
+    ck_assert_int_eq(harena_provider_set_limit(provider, 5 * CHUNK), 0);
+    mark = mark_of(arena);
+    for (int i = 0; i < 3; i++)
+        filled(arena, 2000, 3);
+    ck_assert_int_eq(harena_provider_set_limit(provider, 0), 0);
+    filled(arena, 10 * MIB, 4);
+    ck_assert_uint_ge(harena_cap(arena), before + 10 * MIB);
+    rewind_to(arena, mark);
+    ck_assert_uint_le(harena_cap(arena), before + 2 * CHUNK);
+    filled(arena, 5 * MIB, 5);
+    harena_release(arena);
+    harena_chunk_put(provider, chunks[2]);
+    harena_chunk_put(provider, chunks[3]);
+}
+END_TEST
+
+START_TEST(a_rewind_keeps_retain_but_once)
+{
+    harena_options options = HARENA_OPTIONS_INIT;
+    harena_mark mark;
+    harena *arena;
+
+    options.provider = provider;
+    options.retain = MIB;
+    arena = SUCCEEDS(harena_create(&options));
+    filled(arena, 100, 1);
+    filled(arena, 100 * KIB, 1);
+    mark = mark_of(arena);
+    filled(arena, 4 * MIB, 2); /* the run becomes longer */
+    for (int i = 0; i < 1600; i++)
+        filled(arena, 1000, 3);
+    rewind_to(arena, mark);
+    ck_assert_uint_le(harena_cap(arena), 4 * CHUNK + options.retain);
+    harena_release(arena);
+}
+END_TEST
+
 RUN_TESTS_AROUND("mark", before, after, rewind_restores_len_and_address,
                  a_rewind_gives_back_chunks_and_runs, marks_nest,
                  marks_at_one_place_take_memory_once, a_later_mark_at_the_same_place_dies,
@@ -498,4 +583,5 @@ RUN_TESTS_AROUND("mark", before, after, rewind_restores_len_and_address,
                  what_is_older_than_a_mark_does_not_grow_over_it,
                  zeroed_memory_is_zero_after_a_rewind, marks_work_in_the_callers_memory,
                  a_window_of_the_callers_memory_goes_with_a_rewind, aligned_arenas_have_marks,
-                 a_rewind_keeps_only_what_retain_allows)
+                 a_rewind_keeps_only_what_retain_allows, windows_stay_in_their_chunks,
+                 a_rewind_keeps_retain_but_once, a_rewind_keeps_no_window_that_became_longer)

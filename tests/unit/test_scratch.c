@@ -292,9 +292,86 @@ START_TEST(bad_arguments_of_clone)
 }
 END_TEST
 
+START_TEST(a_rewind_to_before_a_frame_ends_it)
+{
+    harena *scratch = SUCCEEDS(harena_scratch_begin(NULL));
+    harena_mark mark;
+
+    filled(scratch, 100, 1);
+    mark = harena_mark_get(scratch);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(same(SUCCEEDS(harena_scratch_begin(NULL)), scratch));
+        ck_assert_int_eq(harena_rewind(scratch, mark), 0);
+    }
+    harena_scratch_end(scratch);
+    ck_assert_uint_eq(harena_len(scratch), 0);
+}
+END_TEST
+
+START_TEST(a_mark_dies_with_its_frame)
+{
+    harena *scratch = SUCCEEDS(harena_scratch_begin(NULL));
+    harena_mark mark = harena_mark_get(scratch);
+    size_t len;
+
+    harena_scratch_end(scratch);
+    ck_assert(same(SUCCEEDS(harena_scratch_begin(NULL)), scratch));
+    filled(scratch, 100, 1);
+    len = harena_len(scratch);
+    ck_assert_int_eq(harena_rewind(scratch, mark), -EINVAL);
+    ck_assert_uint_eq(harena_len(scratch), len);
+    harena_scratch_end(scratch);
+}
+END_TEST
+
+START_TEST(a_failure_is_forgotten_with_the_outermost_frame)
+{
+    harena *scratch = SUCCEEDS(harena_scratch_begin(NULL));
+
+    FAILS(ENOMEM, harena_alloc(scratch, opaque(PTRDIFF_MAX)));
+    (void)SUCCEEDS(harena_scratch_begin(NULL));
+    ck_assert(harena_failed(scratch));
+    harena_scratch_end(scratch);
+    harena_scratch_end(scratch);
+    ck_assert(same(SUCCEEDS(harena_scratch_begin(NULL)), scratch));
+    ck_assert(!harena_failed(scratch));
+    harena_scratch_end(scratch);
+}
+END_TEST
+
+static void use_scratch(void *ctx)
+{
+    harena *scratch = SUCCEEDS(harena_scratch_begin(NULL));
+
+    (void)ctx;
+    filled(scratch, 64, 1);
+    harena_scratch_end(scratch);
+}
+
+static void *end_in_a_frame(void *ctx)
+{
+    ck_assert_int_eq(harena_on_release(SUCCEEDS(harena_scratch_begin(NULL)), use_scratch, NULL), 0);
+    return ctx;
+}
+
+START_TEST(a_cleanup_at_the_threads_end_leaves_nothing)
+{
+    uint64_t before = live_bytes();
+    pthread_t thread;
+
+    for (int i = 0; i < 5; i++) {
+        ck_assert_int_eq(pthread_create(&thread, NULL, end_in_a_frame, NULL), 0);
+        ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    }
+    ck_assert_uint_eq(live_bytes(), before);
+}
+END_TEST
+
 RUN_TESTS("scratch", scratch_is_gone_at_its_end, scratches_nest, scratch_is_never_the_one_to_avoid,
           an_end_of_one_leaves_the_other_alone, it_cannot_be_emptied_or_released,
           cleanups_and_marks_of_a_scratch, an_end_too_many_is_told_of,
           a_thread_that_ends_leaves_nothing, destructors_may_use_scratch_arenas,
           no_memory_is_null_and_enomem, a_clone_outlives_its_arena, memory_of_any_origin_is_cloned,
-          bad_arguments_of_clone)
+          bad_arguments_of_clone, a_rewind_to_before_a_frame_ends_it, a_mark_dies_with_its_frame,
+          a_failure_is_forgotten_with_the_outermost_frame,
+          a_cleanup_at_the_threads_end_leaves_nothing)
