@@ -63,4 +63,17 @@ static inline size_t hri_max(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+/* Control characters become '?', those beyond ASCII too: a name cannot end a line or steer a terminal. */
+static inline void hri_mask_controls(char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        unsigned char byte = (unsigned char)text[i];
+
+        if (byte < ' ' || byte == 0x7f)
+            text[i] = '?';
+        else if (byte == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] < 0xa0)
+            text[i] = text[i + 1] = '?';
+    }
+}
+
 #endif

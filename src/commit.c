@@ -362,7 +362,9 @@ void hri_commit_purged(harena_provider *p, uint32_t block)
 {
     uint64_t *committed = &p->blocks.table[block].committed;
     /* The caller has the block alone, but for who lowers the limit: each bit is counted off by who turns it off. */
-    uint64_t seen = hri_exchange_acq_rel(committed, HRI_COMMIT_USABLE); /* PAIR commit-1 */
+    uint64_t next =
+        p->own_source ? HRI_COMMIT_NONE : HRI_COMMIT_USABLE; /* a source is asked again */
+    uint64_t seen = hri_exchange_acq_rel(committed, next);   /* PAIR commit-1 */
     uint64_t chunks = (uint64_t)__builtin_popcount(beyond_of(seen));
 
     if (chunks != 0)

@@ -91,7 +91,8 @@ void hri_fault_write(const char *const *pieces)
 
     for (; *pieces != NULL; pieces++)
         for (const char *at = *pieces; *at != '\0' && used < sizeof(line) - 1; at++)
-            line[used++] = (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at;
+            line[used++] = *at;
+    hri_mask_controls(line, used);
     line[used++] = '\n';
     if (write(STDERR_FILENO, line, used) < 0) {
         /* Nobody is there to be told. */

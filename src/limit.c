@@ -32,8 +32,8 @@ static HRI_COLD void pass_soft_limit(harena_provider *p, uint64_t committed)
     hri_provider_event(p, HARENA_EVENT_SOFT_LIMIT, 0, committed, NULL,
                        "more is committed than soft_limit");
     if (drop_idle != NULL)
-        drop_idle(p);
-    hri_retention_press(p, committed - p->soft_limit);
+        drop_idle(p); /* what that gives back is purged at once */
+    hri_retention_press(p, hri_limit_above_soft(p));
 }
 
 bool hri_limit_charge(harena_provider *p, uint64_t chunks)

@@ -14,6 +14,7 @@
  * 4. The list is pushed to only, by compare-and-swap; a record's link never changes (PAIR pools-1). */
 #include "pool.h"
 
+#include "limit.h"
 #include "os.h"
 
 #include <errno.h>
@@ -246,9 +247,13 @@ static HRI_COLD bool enlarge(struct harena_pool *pool, struct hri_arena *a, uint
 /* Lays an empty arena down, or releases it. */
 static inline void lay_down(struct harena_pool *pool, struct hri_arena *a)
 {
+    const harena_provider *p = pool->provider;
+
     if (hri_arena_is_guarded(a))
         hri_arena_guard_lock(a, "is idle in its pool");
-    if (HRI_UNLIKELY(!hri_pool_idle_put(pool, a)))
+    /* Above the soft limit no arena stays idle; relaxed: a hint. */
+    if (HRI_UNLIKELY((hri_load_relaxed(&p->above_soft) != 0 && hri_limit_above_soft(p) != 0) ||
+                     !hri_pool_idle_put(pool, a)))
         hri_arena_release(a);
 }
 

@@ -63,9 +63,9 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     return true;
 }
 
-/* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm, but none that
- * would leave less than `least`. */
-static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least)
+/* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm, or so many chunks can
+ * be charged (0: however many), but none that would leave less than `least`. */
+static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, uint32_t room)
 {
     uint64_t taken, free_warm, state, done = 0;
 
@@ -73,7 +73,8 @@ static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least)
     for (uint32_t block = hri_load_relaxed(&p->blocks.used); block-- > 0;) {
         uint64_t warm;
 
-        if ((free_warm - done) * HRI_CHUNK <= hri_max(keep, least))
+        if ((free_warm - done) * HRI_CHUNK <= hri_max(keep, least) ||
+            (room != 0 && hri_limit_budget(p) >= room))
             break;
         if (!hri_blocks_claim(&p->blocks, block, &state))
             continue;
@@ -117,9 +118,34 @@ static void purge_chunks(harena_provider *p, uint64_t chunks)
 
 void hri_retention_make_room(harena_provider *p, uint32_t length)
 {
-    purge_blocks(p, 0, 0);
+    purge_blocks(p, 0, 0, length);
     if (hri_limit_budget(p) < length)
         purge_chunks(p, length);
+}
+
+/* Bytes in free blocks, as many as are counted before there is the ballast. */
+static uint64_t free_of_ballast(const harena_provider *p)
+{
+    uint32_t block = hri_load_relaxed(&p->blocks.used);
+    uint64_t bytes = 0;
+    int looks = INT32_MAX;
+
+    while (bytes <= p->ballast && hri_blocks_find_free(&p->blocks, &block, &looks))
+        bytes +=
+            (uint64_t)__builtin_popcountll(hri_load_relaxed(&p->blocks.table[block].state) >> 32) *
+            HRI_CHUNK;
+    return bytes;
+}
+
+/* Claims a free block that is not needed for the ballast. */
+static bool claim_surplus(harena_provider *p, uint32_t block, uint64_t *state)
+{
+    if (!hri_blocks_claim(&p->blocks, block, state))
+        return false;
+    if (p->ballast == 0 || free_of_ballast(p) >= p->ballast) /* without this block */
+        return true;
+    hri_blocks_unpurged(&p->blocks, block);
+    return false;
 }
 
 /* ---- one block at a time ---- */
@@ -166,7 +192,7 @@ void hri_retention_step(harena_provider *p)
     uint64_t state;
 
     while (hri_blocks_find_free(&p->blocks, &hand, &looks)) {
-        if (!is_due(p, hand) || !hri_blocks_claim(&p->blocks, hand, &state))
+        if (!is_due(p, hand) || !claim_surplus(p, hand, &state))
             continue;
         if (purge_claimed(p, hand, state)) {
             HRI_TRACE("trim provider=%s due=%u bytes=%zu", p->name, hri_load_relaxed(&p->due),
@@ -199,7 +225,7 @@ void hri_retention_put_above_soft(harena_provider *p, uint32_t chunk, uint32_t l
     uint64_t state;
 
     for (uint32_t block = last + 1; block-- > first && hri_limit_above_soft(p) != 0;)
-        if (hri_blocks_claim(&p->blocks, block, &state))
+        if (claim_surplus(p, block, &state))
             purge_claimed(p, block, state);
     errno = saved;
 }
@@ -253,6 +279,8 @@ static void decide(harena_provider *p)
     uint64_t stay, surplus = 0, half, most;
 
     hri_guard_age(p);
+    if (p->retain_percent == HARENA_RETAIN_ALL)
+        return;
     sight = look_at_blocks(p);
     stay = may_stay(p, &sight);
     half = (sight.idle_blocks + 1) / 2;
@@ -279,22 +307,16 @@ void hri_retention_look(harena_provider *p)
 {
     uint64_t left;
 
-    if (p->retain_percent != HARENA_RETAIN_ALL && is_time(p, &left))
+    if (p->retain_percent == HARENA_RETAIN_ALL && !hri_guard_holds(p))
+        return;
+    if (is_time(p, &left))
         decide(p);
 }
 
-/* Bytes in free blocks beyond the ballast: what a later tick may give back. */
+/* Whether a later tick may give something back. */
 static bool has_more(const harena_provider *p)
 {
-    uint32_t block = hri_load_relaxed(&p->blocks.used);
-    uint64_t bytes = 0;
-    int looks = INT32_MAX;
-
-    while (bytes <= p->ballast && hri_blocks_find_free(&p->blocks, &block, &looks))
-        bytes +=
-            (uint64_t)__builtin_popcountll(hri_load_relaxed(&p->blocks.table[block].state) >> 32) *
-            HRI_CHUNK;
-    return bytes > p->ballast;
+    return p->retain_percent != HARENA_RETAIN_ALL && free_of_ballast(p) > p->ballast;
 }
 
 int harena_provider_tick(harena_provider *provider)
@@ -302,7 +324,7 @@ int harena_provider_tick(harena_provider *provider)
     harena_provider *p = hri_provider_or_default(provider);
     uint64_t left;
 
-    if (p == NULL || p->retain_percent == HARENA_RETAIN_ALL)
+    if (p == NULL)
         return -1;
     if (is_time(p, &left)) {
         hri_names_look(&p->names);
@@ -325,7 +347,7 @@ size_t harena_provider_trim(harena_provider *provider, size_t keep)
         return 0;
     if (keep == 0)
         hri_guard_flush(p);
-    bytes = purge_blocks(p, keep, p->ballast);
+    bytes = purge_blocks(p, keep, p->ballast, 0);
     HRI_TRACE("trim provider=%s keep=%zu bytes=%zu", p->name, keep, bytes);
     errno = saved;
     return bytes;

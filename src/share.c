@@ -42,7 +42,7 @@ static struct {
     ino_t inode;
     uint32_t pid;
     bool thread;   /* it runs */
-    bool handlers; /* for fork, they have been registered */
+    bool handlers; /* for fork; registered at load, for each provider that goes takes the lock */
     uint32_t sections;
     struct shown shown[HRI_SHARE_SECTIONS];
     struct hri_share_content content;
@@ -249,6 +249,11 @@ static void in_forked_child(void)
     memset(share.shown, 0, sizeof(share.shown));
 }
 
+__attribute__((constructor)) static void at_load(void)
+{
+    share.handlers = pthread_atfork(NULL, NULL, in_forked_child) == 0;
+}
+
 static int start_thread(void)
 {
     sigset_t all, before;
@@ -287,9 +292,8 @@ static int begin(harena_provider *p)
     int error = 0;
 
     if (!share.handlers)
-        error = -pthread_atfork(NULL, NULL, in_forked_child);
-    share.handlers = error == 0;
-    if (error == 0 && share.head == NULL)
+        return -ENOMEM;
+    if (share.head == NULL)
         error = make_file();
     if (error == 0 && slot_of(p) != NULL)
         return 0;

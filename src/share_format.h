@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The file in which a process shows its figures, for harena-stat. Layer 3.
  *
- * A head of one page, then sections of HRI_SHARE_SECTION bytes, one for each provider that has ever been shown at once.
+ * A head, then sections of HRI_SHARE_SECTION bytes (whole pages of any size), one for each provider that has ever been shown at once.
  * One thread writes, others read, of any process. All is in words that are accessed atomically.
  *
  * 1. A section is written between two raises of its sequence, which is odd meanwhile. Who reads the same even sequence
@@ -18,8 +18,8 @@
 
 #define HRI_SHARE_MAGIC    "harena\n"
 #define HRI_SHARE_VERSION  1u
-#define HRI_SHARE_HEAD     ((size_t)4096)
-#define HRI_SHARE_SECTION  ((size_t)20480)
+#define HRI_SHARE_HEAD     ((size_t)65536)
+#define HRI_SHARE_SECTION  ((size_t)65536)
 #define HRI_SHARE_SECTIONS 64u
 #define HRI_SHARE_NAMES    (HRI_NAMES_MOST + 1)
 

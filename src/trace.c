@@ -36,6 +36,7 @@ void hri_trace_line(const char *format, ...)
     va_end(values);
     if (length > 0)
         used += hri_min((size_t)length, sizeof(line) - used - 1);
+    hri_mask_controls(line, used);
     line[used++] = '\n';
     if (write(STDERR_FILENO, line, used) < 0) {
         /* Nobody is there to be told. */

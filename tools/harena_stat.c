@@ -56,6 +56,23 @@ static int compare_names(const void *a, const void *b)
     return strcmp(one->name, other->name);
 }
 
+/* Providers of one name are told apart by a number, as Prometheus needs it. From the last to the first: those before it
+ * still have their own names. */
+static void number_names(struct hri_share_content *contents, unsigned count)
+{
+    while (count-- > 1) {
+        char name[HRI_NAME_SIZE];
+        unsigned same = 0;
+
+        for (unsigned i = 0; i < count; i++)
+            same += strcmp(contents[i].name, contents[count].name) == 0;
+        if (same == 0)
+            continue;
+        snprintf(name, sizeof(name), "%.26s#%u", contents[count].name, same + 1);
+        memcpy(contents[count].name, name, sizeof(name));
+    }
+}
+
 static void read_providers(const struct share_file *file)
 {
     struct hri_share_content *content = seen.contents;
@@ -71,6 +88,7 @@ static void read_providers(const struct share_file *file)
         report->next_name = next_name;
         report->ctx = content++;
     }
+    number_names(seen.contents, seen.count);
     seen.time = hri_load_relaxed(&file->head->time); /* relaxed: to be shown */
 }
 

@@ -262,7 +262,7 @@ bool share_file_next(const struct share_file *file, uint32_t *at, struct hri_sha
     size_t room = (file->bytes - HRI_SHARE_HEAD) / HRI_SHARE_SECTION;
     uint32_t sections = hri_load_relaxed(&file->head->sections); /* relaxed: a bound */
 
-    while (*at < sections && *at < room) {
+    while (*at < sections && *at < room && *at < HRI_SHARE_SECTIONS) {
         size_t offset = HRI_SHARE_HEAD + (*at)++ * HRI_SHARE_SECTION;
 
         if (!read_section((const void *)((const char *)file->head + offset), content))

@@ -333,6 +333,25 @@ START_TEST(trace_has_a_line_for_each_event_of_a_life)
 }
 END_TEST
 
+static void one_of_a_hostile_name(void)
+{
+    harena_options options = HARENA_OPTIONS_INIT;
+
+    options.name = "x\nharena: \x1b[2J\xc2\x9b"
+                   "1m";
+    harena_release(SUCCEEDS(harena_create(&options)));
+}
+
+START_TEST(a_name_ends_no_line_of_the_trace)
+{
+    set("HARENA_TRACE", "1");
+    said_by(one_of_a_hostile_name);
+    ck_assert_msg(strstr(said, "harena: release arena=x?harena: ?[2J??1m len=0") == said, "%s",
+                  said);
+    ck_assert_ptr_eq(strchr(said, '\n'), said + strlen(said) - 1);
+}
+END_TEST
+
 START_TEST(nothing_is_printed_without_it)
 {
     set("HARENA_HARD_LIMIT", "1MiB");
@@ -386,6 +405,7 @@ int main(void)
     tcase_add_test(tests, private_providers_do_not_read_it);
     tcase_add_test(tests, listener_can_be_changed);
     tcase_add_test(tests, trace_has_a_line_for_each_event_of_a_life);
+    tcase_add_test(tests, a_name_ends_no_line_of_the_trace);
     tcase_add_test(tests, nothing_is_printed_without_it);
     tcase_add_test(tests, trace_quotes_what_is_ignored);
     tcase_add_test(tests, standard_error_that_is_closed_harms_nobody);

@@ -69,6 +69,8 @@ static int child_main(void)
             return 0;
         if (strcmp(command, "exec\n") == 0)
             execlp("cat", "cat", (char *)NULL);
+        if (strcmp(command, "twin\n") == 0)
+            EXPECT(harena_stat_share(provider_of(64 * MIB, 0, NULL)) == 0);
         if (strcmp(command, "more\n") == 0)
             EXPECT(hidden(harena_alloc(arena_of(providers[1], 0), 1000)) != 0);
     } while (strcmp(command, "end\n") != 0);
@@ -379,6 +381,13 @@ START_TEST(text_and_prometheus)
     ck_assert_ptr_null(strstr(head + 1, "# TYPE harena_in_use_bytes "));
     ck_assert_ptr_nonnull(strstr(head, "\nharena_in_use_bytes{provider=\"test\"} "));
     ck_assert_ptr_nonnull(strstr(head, "\nharena_in_use_bytes{provider=\"default\"} "));
+    tell(&child, "twin");
+    read_figures(&child);
+    answer = run_stat("--prometheus", number(child.pid));
+    head = strstr(answer->out, "\nharena_in_use_bytes{provider=\"test\"} ");
+    ck_assert_ptr_nonnull(head);
+    ck_assert_ptr_null(strstr(head + 1, "\nharena_in_use_bytes{provider=\"test\"} "));
+    ck_assert_ptr_nonnull(strstr(answer->out, "\nharena_in_use_bytes{provider=\"test#2\"} 0\n"));
     end_child(&child, 0);
 }
 END_TEST
@@ -501,7 +510,7 @@ static void write_at(const char *path, off_t at, const void *bytes, size_t size)
 /* A copy is a file of the right name and contents that the process knows nothing of. */
 START_TEST(a_copy_is_not_the_file)
 {
-    static char bytes[65536];
+    static char bytes[8 * HRI_SHARE_SECTION];
     char path[512];
     struct child child;
     size_t size;

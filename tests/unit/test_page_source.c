@@ -349,6 +349,23 @@ START_TEST(each_refused_commit_in_turn_leaks_nothing)
 }
 END_TEST
 
+START_TEST(a_block_that_went_back_is_asked_for_again)
+{
+    harena_provider *provider = made();
+    unsigned before;
+
+    harena_chunk_put(provider, SUCCEEDS(harena_chunk_get(provider)));
+    ck_assert_uint_eq(harena_provider_trim(provider, 0), CHUNK);
+    before = source.commits;
+    source.refuse_all = true;
+    FAILS(ENOMEM, harena_chunk_get(provider));
+    ck_assert_uint_gt(source.commits, before);
+    source.refuse_all = false;
+    harena_chunk_put(provider, SUCCEEDS(harena_chunk_get(provider)));
+    ends_clean(provider);
+}
+END_TEST
+
 RUN_TESTS_AROUND("page_source", with_source, without_source, memory_that_was_never_zero_serves,
                  zeroed_memory_is_believed_to_be_zero, reserve_alone_is_enough,
                  without_purge_nothing_is_given_back, a_source_without_reserve_is_refused,
@@ -356,4 +373,5 @@ RUN_TESTS_AROUND("page_source", with_source, without_source, memory_that_was_nev
                  default_reserve_is_halved_until_the_source_agrees,
                  a_refused_commit_is_enomem_and_an_event, a_refused_purge_is_no_error,
                  a_refused_ballast_is_enomem_and_leaves_nothing,
-                 each_refused_commit_in_turn_leaks_nothing)
+                 each_refused_commit_in_turn_leaks_nothing,
+                 a_block_that_went_back_is_asked_for_again)

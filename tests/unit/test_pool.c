@@ -557,6 +557,34 @@ START_TEST(the_child_of_a_fork_goes_on)
 }
 END_TEST
 
+START_TEST(what_is_given_above_the_soft_limit_does_not_stay)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_pool_options pool_options = HARENA_POOL_OPTIONS_INIT;
+    harena_provider *p;
+    harena_pool *pool;
+    harena *arenas[16];
+
+    options.reserve = 256 * MIB;
+    options.soft_limit = 4 * MIB;
+    p = SUCCEEDS(harena_provider_create(&options));
+    pool_options.arena.provider = p;
+    pool_options.max_idle = 16;
+    pool = SUCCEEDS(harena_pool_create(&pool_options));
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 16; i++) {
+            arenas[i] = SUCCEEDS(harena_pool_acquire(pool, 1));
+            (void)SUCCEEDS(harena_alloc(arenas[i], MIB));
+        }
+        harena_pool_give_many(pool, arenas, 16);
+        ck_assert_uint_le(stats_of(p).committed, 4 * MIB + BLOCK);
+        ck_assert_uint_gt(harena_pool_idle(pool), 0);
+    }
+    harena_pool_destroy(pool);
+    ends_clean(p);
+}
+END_TEST
+
 RUN_TESTS_AROUND("pool", with_provider, without_provider, what_was_given_is_acquired_empty_and_warm,
                  arenas_that_are_out_are_different_ones, a_failure_is_forgotten,
                  options_are_checked, arenas_have_the_options,
@@ -567,4 +595,4 @@ RUN_TESTS_AROUND("pool", with_provider, without_provider, what_was_given_is_acqu
                  arenas_that_are_out_outlive_the_pool, a_provider_with_a_pool_is_busy,
                  records_are_used_again, the_provider_drops_what_is_idle_in_all_pools,
                  the_soft_limit_empties_pools, the_hard_limit_empties_pools_before_it_refuses,
-                 the_child_of_a_fork_goes_on)
+                 the_child_of_a_fork_goes_on, what_is_given_above_the_soft_limit_does_not_stay)

@@ -379,6 +379,79 @@ START_TEST(soft_limit_holds_although_all_is_retained)
 }
 END_TEST
 
+START_TEST(ballast_is_the_floor_below_a_soft_limit)
+{
+    harena_provider *p;
+    harena *arena;
+
+    options.ballast = 8 * MIB;
+    options.soft_limit = 4 * MIB;
+    p = make();
+    ck_assert_uint_ge(stats_of(p).free, 8 * MIB);
+    arena = arena_of(p, 0);
+    (void)SUCCEEDS(harena_alloc(arena, 32 * MIB));
+    harena_release(arena);
+    for (int i = 0; i < 20; i++) {
+        use(p, CHUNK);
+        second_later(p);
+    }
+    ck_assert_uint_ge(stats_of(p).free, 8 * MIB);
+    ends_clean(p);
+}
+END_TEST
+
+/* What a look has found to be due may be in use when it goes back. */
+START_TEST(ballast_is_the_floor_whatever_was_due)
+{
+    harena_provider *p;
+    harena *arena;
+
+    options.ballast = 8 * MIB;
+    p = make();
+    use(p, 20 * MIB);
+    for (int i = 0; i < 1000 && purges == 0; i++) { /* one of so many puts looks at the clock */
+        now += 100;
+        use(p, CHUNK);
+    }
+    ck_assert_uint_eq(purges, 1); /* others are due */
+    arena = arena_of(p, 0);
+    (void)SUCCEEDS(harena_alloc(arena, 12 * MIB));
+    ck_assert_uint_le(stats_of(p).free, 8 * MIB);
+    for (int i = 0; i < 100; i++)
+        use(p, CHUNK);
+    ck_assert_uint_eq(purges, 1);
+    harena_release(arena);
+    ends_clean(p);
+}
+END_TEST
+
+START_TEST(a_run_at_the_limit_takes_no_more_than_it_needs)
+{
+    static void *chunks[64 * MIB / CHUNK];
+    harena_provider *p;
+    harena *arena;
+
+    options.limit = 64 * MIB;
+    options.retain_percent = HARENA_RETAIN_ALL;
+    p = make();
+    for (size_t i = 0; i < 64 * MIB / CHUNK; i++)
+        chunks[i] = SUCCEEDS(harena_chunk_get(p));
+    for (size_t i = 0; i < 64 * MIB / CHUNK; i++) /* every second block is free */
+        if (((size_t)((char *)chunks[i] - p->region) / BLOCK) % 2 == 0)
+            harena_chunk_put(p, chunks[i]);
+    purges = 0;
+    arena = arena_of(p, 0);
+    (void)SUCCEEDS(harena_alloc(arena, 3 * BLOCK));
+    ck_assert_uint_le(purges, 4);
+    ck_assert_uint_ge(stats_of(p).free, 24 * MIB);
+    harena_release(arena);
+    for (size_t i = 0; i < 64 * MIB / CHUNK; i++)
+        if (((size_t)((char *)chunks[i] - p->region) / BLOCK) % 2 != 0)
+            harena_chunk_put(p, chunks[i]);
+    ends_clean(p);
+}
+END_TEST
+
 RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched,
                  what_is_touched_each_second_stays, runs_that_are_touched_stay,
                  what_is_touched_stays_wherever_it_lies,
@@ -389,4 +462,6 @@ RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched
                  soft_limit_says_so_once_and_refuses_nobody,
                  free_memory_goes_back_before_a_run_stays_above_the_soft_limit,
                  run_above_the_soft_limit_goes_back_when_it_is_put,
-                 soft_limit_holds_although_all_is_retained)
+                 soft_limit_holds_although_all_is_retained, ballast_is_the_floor_below_a_soft_limit,
+                 ballast_is_the_floor_whatever_was_due,
+                 a_run_at_the_limit_takes_no_more_than_it_needs)

@@ -125,10 +125,10 @@ START_TEST(the_file_is_the_users_alone)
     ck_assert_int_eq(stat(path, &status), 0);
     ck_assert(S_ISREG(status.st_mode));
     ck_assert_uint_eq(status.st_mode & 0777, 0600);
-    ck_assert_uint_eq(status.st_size, 24576);
+    ck_assert_uint_eq(status.st_size, HRI_SHARE_HEAD + HRI_SHARE_SECTION);
     ck_assert_int_eq(harena_stat_share(harena_provider_default()), 0); /* again: nothing */
     ck_assert_int_eq(stat(path, &status), 0);
-    ck_assert_uint_eq(status.st_size, 24576);
+    ck_assert_uint_eq(status.st_size, HRI_SHARE_HEAD + HRI_SHARE_SECTION);
 }
 END_TEST
 
@@ -223,7 +223,7 @@ START_TEST(what_an_earlier_program_left_is_replaced)
     close(fd);
     ck_assert_int_eq(harena_stat_share(NULL), 0);
     ck_assert_int_eq(stat(name, &status), 0);
-    ck_assert_uint_eq(status.st_size, 24576);
+    ck_assert_uint_eq(status.st_size, HRI_SHARE_HEAD + HRI_SHARE_SECTION);
     ck_assert_uint_eq(status.st_mode & 0777, 0600);
 }
 END_TEST
