@@ -115,8 +115,7 @@ harena *harena_create_fixed(void *memory, size_t bytes, const harena_options *op
     uint32_t modes;
 
     if (memory == NULL || bytes > PTRDIFF_MAX || !hri_arena_options_valid(o, &modes) ||
-        o->limit != 0 || o->initial != 0 || o->first != NULL || o->rcu != NULL ||
-        bytes < skipped + sizeof(*a)) {
+        o->limit != 0 || o->initial != 0 || o->first != NULL || bytes < skipped + sizeof(*a)) {
         errno = EINVAL;
         return NULL;
     }

@@ -223,9 +223,21 @@ void check_annotate_large(struct client *client)
 
 void check_malformed(struct client *client)
 {
-    static const char *const bodies[] = {"{",        "[1,]",           "{\"a\":}",  "nul",
-                                         "\"open",   "{\"a\":1}}",     "[] []",     "",
-                                         "\xff\xfe", "[\"\xc3\x28\"]", "{\"a\" 1}", "{a:1}"};
+    static const char *const bodies[] = {"{",
+                                         "[1,]",
+                                         "{\"a\":}",
+                                         "nul",
+                                         "\"open",
+                                         "{\"a\":1}}",
+                                         "[] []",
+                                         "",
+                                         "\xff\xfe",
+                                         "[\"\xc3\x28\"]",
+                                         "{\"a\" 1}",
+                                         "{a:1}",
+                                         "[\"a\\u0000b\"]",
+                                         "{\"\\\\\\u0000\":1}",
+                                         "[\"\\uZZZZ\"]"};
     const char *body = bodies[client_random(client, sizeof bodies / sizeof bodies[0])];
     client_expect_error(client, "POST", "/v1/annotate", body, strlen(body), 400);
 }

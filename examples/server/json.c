@@ -24,10 +24,22 @@ void json_setup(void)
     cJSON_InitHooks(&hooks);
 }
 
+/* Whether a string has an escaped NUL, or \u without four digits, which cJSON takes for one: it would end there. */
+static bool has_escaped_nul(const char *text)
+{
+    for (const char *at = strchr(text, '\\'); at != NULL; at = strchr(at, '\\')) {
+        at += at[1] != '\0' ? 2 : 1; /* behind the character that is escaped */
+        if (at[-1] == 'u' &&
+            (strspn(at, "0123456789abcdefABCDEF") < 4 || strncmp(at, "0000", 4) == 0))
+            return true;
+    }
+    return false;
+}
+
 cJSON *json_parse(const char *text, size_t length)
 {
     /* cJSON skips NUL bytes as if they were white space. */
-    if (memchr(text, '\0', length))
+    if (memchr(text, '\0', length) || has_escaped_nul(text))
         return NULL;
     return cJSON_ParseWithLengthOpts(text, length + 1, NULL, 1);
 }

@@ -210,7 +210,7 @@ static bool has_hung_up(struct MHD_Connection *connection, size_t body_seen)
 static bool take_body(struct request *request, const char *piece, size_t size)
 {
     request->body_seen += size;
-    if (request->body_seen > REQUEST_MAX_BODY) {
+    if (request->body_refused || request->body_seen > REQUEST_MAX_BODY) {
         request->body_refused = true;
         return request->body_seen <= MAX_THROWN_AWAY;
     }

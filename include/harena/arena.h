@@ -51,12 +51,12 @@ typedef struct harena_options {
     size_t retain; /* bytes that reset may keep warm; default one chunk, or what `initial` took */
     void *first;   /* the caller's memory, used first, never freed */
     size_t first_size;
-    const struct rcu_flavor_struct *rcu; /* for harena_release_rcu; default: the provider's */
+    const struct rcu_flavor_struct *rcu; /* for harena_release_rcu; NULL: the provider's */
     const char *debug; /* debug modes besides those of HARENA_DEBUG: "guard", see harena(7) */
 } harena_options;
 #define HARENA_OPTIONS_INIT                                                                        \
     {                                                                                              \
-        sizeof(harena_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0                                 \
+        sizeof(harena_options), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, HARENA_RCU_FLAVOR, 0                 \
     }
 
 typedef struct harena_stats {

@@ -10,7 +10,8 @@
  *
  * An array has one owner, that of its arena, and grows on one arena only. A fresh one is all zero. It doubles up to 256
  * elements, then grows by a quarter; in place if it was its arena's last allocation. The elements are the arena's: they
- * are gone at its reset, and then the array must be set to zero. The macros evaluate `array` more than once.
+ * are gone at its reset, and then the array must be set to zero. The macros evaluate `array` and `count` more than once.
+ * Elements are moved by memcpy and never destroyed: in C++ they must be trivially copyable.
  */
 #ifndef HARENA_ARRAY_H
 #define HARENA_ARRAY_H
@@ -31,7 +32,8 @@ HARENA_BEGIN_DECLS
      harena_array_grow((a), (array), (count), sizeof(*(array)->items),                             \
                        __alignof__(*(array)->items)))
 
-/* One element more; true, or false as above. `value` is evaluated only if there is room. */
+/* One element more; true, or false as above. `value` is evaluated only if there is room, and after it was made: so it must
+ * not change the array itself (push the result of a variable, if a function that pushes computes it). */
 #define harena_array_push(a, array, value)                                                         \
     (harena_array_reserve((a), (array), 1) &&                                                      \
      ((void)((array)->items[(array)->len] = (value)), (void)(array)->len++, true))

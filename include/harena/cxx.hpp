@@ -143,7 +143,7 @@ inline provider_owner make_provider(const harena_provider_options *options = nul
 }
 
 // Enters a view for a scope. For one thread; movable, not copyable.
-class view_guard
+class [[nodiscard]] view_guard
 {
   public:
     explicit view_guard(harena_shared *shared) noexcept

@@ -67,7 +67,9 @@ typedef struct harena_event {
 typedef void (*harena_event_fn)(void *ctx, const harena_event *event);
 
 /* The application's own memory. 0 or -errno; a refused purge is not an error. All may be called
- * from any thread. */
+ * from any thread. `commit` comes before memory is used for the first time and after a purge of a
+ * whole block; it may come again, also by several threads at once, for a block that is in use by
+ * now: then it must leave the contents alone. */
 typedef struct harena_page_source {
     void *ctx;
     void *(*reserve)(void *ctx, size_t bytes, size_t align); /* NULL: refused */
@@ -81,7 +83,7 @@ enum harena_huge_pages { HARENA_HUGE_AUTO = 0, HARENA_HUGE_ON, HARENA_HUGE_OFF }
 #define HARENA_RETAIN_ALL  UINT32_MAX
 #define HARENA_RETAIN_NONE (UINT32_MAX - 1)
 
-/* Zero in a field means its default. */
+/* Zero in a field means its default. The initializer names HARENA_RCU_FLAVOR, as that of arenas does. */
 typedef struct harena_provider_options {
     size_t size;       /* sizeof(harena_provider_options) */
     const char *name;  /* copied, up to 31 bytes */
@@ -90,30 +92,30 @@ typedef struct harena_provider_options {
     size_t soft_limit; /* above it free memory goes back, pools are emptied; default none */
     size_t ballast;    /* bytes committed and touched at create, kept */
     uint32_t retain_percent; /* free memory kept, percent of the recent peak in use; default 100 */
-    enum harena_huge_pages huge_pages; /* AUTO: where whole blocks will be used */
-    size_t deferred_limit;             /* bytes that RCU may hold back; default none */
-    const struct rcu_flavor_struct
-        *rcu; /* for its arenas unless they say otherwise; default urcu-bp */
+    enum harena_huge_pages huge_pages;     /* AUTO: where whole blocks will be used */
+    size_t deferred_limit;                 /* bytes that RCU may hold back; default none */
+    const struct rcu_flavor_struct *rcu;   /* for its arenas that name none; NULL: urcu-bp */
     const harena_page_source *page_source; /* copied; default: the OS */
     harena_event_fn on_event;
     void *event_ctx;
 } harena_provider_options;
 #define HARENA_PROVIDER_OPTIONS_INIT                                                               \
     {                                                                                              \
-        sizeof(harena_provider_options), 0, 0, 0, 0, 0, 0, HARENA_HUGE_AUTO, 0, 0, 0, 0, 0         \
+        sizeof(harena_provider_options), 0, 0, 0, 0, 0, 0, HARENA_HUGE_AUTO, 0, HARENA_RCU_FLAVOR, \
+            0, 0, 0                                                                                \
     }
 
 /* Bytes unless said otherwise. committed = in_use + free + deferred, always, when no call is under
  * way. */
 typedef struct harena_provider_stats {
-    size_t size;                 /* set by the caller to sizeof */
-    uint64_t reserved;           /* addresses */
-    uint64_t committed;          /* chunks that hold memory */
-    uint64_t in_use;             /* held by live arenas and raw chunks; quarantine of debug mode guard */
-    uint64_t free;               /* warm, ready */
-    uint64_t deferred;           /* retired by this process, waiting for a grace period */
-    uint64_t peak;               /* of committed */
-    uint64_t gets, puts;         /* chunks */
+    size_t size;         /* set by the caller to sizeof */
+    uint64_t reserved;   /* addresses */
+    uint64_t committed;  /* chunks that hold memory */
+    uint64_t in_use;     /* held by live arenas and raw chunks; quarantine of debug mode guard */
+    uint64_t free;       /* warm, ready */
+    uint64_t deferred;   /* retired by this process, waiting for a grace period */
+    uint64_t peak;       /* of committed */
+    uint64_t gets, puts; /* chunks */
     uint64_t commits, purges;    /* chunks that gained or lost memory */
     uint64_t failures;           /* requests refused */
     uint64_t retired, reclaimed; /* generations and arenas */

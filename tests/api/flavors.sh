@@ -12,10 +12,22 @@ seen=
 # expect HEADER FLAVOUR: no flavour is "".
 expect()
 {
+    for which in harena_options:HARENA_OPTIONS_INIT harena_provider_options:HARENA_PROVIDER_OPTIONS_INIT \
+        harena_shared_options:HARENA_SHARED_OPTIONS_INIT harena_snapshot:HARENA_SNAPSHOT_INIT; do
+        expect_in "${which%%:*}" "${which#*:}" "$1" "$2"
+    done
+    seen="$seen ${2:-none}"
+}
+
+# expect_in TYPE INITIALIZER HEADER FLAVOUR
+expect_in()
+{
+    type=$1 initializer=$2
+    shift 2
     {
         test -z "$1" || echo "#include <$1>"
         echo '#include <harena.h>'
-        echo 'harena_shared_options test_options = HARENA_SHARED_OPTIONS_INIT;'
+        echo "$type test_options = $initializer;"
     } >"$scratch/unit.c"
     cp "$scratch/unit.c" "$scratch/unit.cc"
     # Compilers may be several words. C++ where there is a compiler for it.
@@ -26,9 +38,8 @@ expect()
         $compiler -Wall -Wextra -Werror -I"$top_srcdir/include" -c -o "$scratch/unit.o" "$scratch/unit.$unit"
         found=$(${NM:-nm} -u "$scratch/unit.o" | sed -n 's/.* //; /^urcu_.*_flavor$/p')
         test "$found" = "$2" ||
-            { echo "<${1:-no header of liburcu}>: the flavour is '$found', not '$2' ($compiler)"; result=1; }
+            { echo "<${1:-no header of liburcu}>: $initializer: the flavour is '$found', not '$2' ($compiler)"; result=1; }
     done
-    seen="$seen ${2:-none}"
 }
 
 expect "" ""

@@ -141,6 +141,9 @@ START_TEST(bad_options_are_refused)
     REFUSED((options.retain = 100, options.retain_none = true));
 #undef REFUSED
     options = fresh;
+    options.rcu = (const void *)memory; /* any: the initializer may name one, nobody looks at it */
+    harena_release(SUCCEEDS(harena_create_fixed(memory, sizeof memory, &options)));
+    options = fresh;
     options.name = "fixed";
     options.debug = "";
     harena_release(SUCCEEDS(harena_create_fixed(memory, sizeof memory, &options)));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* jansson values in the current arena of the calling thread. Layer 8. */
+/* jansson values in the current arena of the calling thread. Layer 8.
+ *
+ * Not for jansson 2.14.1 and later, unless configured with --disable-dtoa: it keeps memory of its hooks for ever, in statics. */
 #ifndef HARENA_ADAPTERS_JANSSON_H
 #define HARENA_ADAPTERS_JANSSON_H
 #include <harena/arena.h>

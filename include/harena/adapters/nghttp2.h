@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* nghttp2 sessions in an arena. One thread at a time. Layer 8. */
+/* nghttp2 sessions in an arena: short ones, with options.limit, for nothing goes back. One thread at a time. Layer 8. */
 #ifndef HARENA_ADAPTERS_NGHTTP2_H
 #define HARENA_ADAPTERS_NGHTTP2_H
 #include <harena/adapters/sized.h>
@@ -28,7 +28,7 @@ static inline void *harena_nghttp2_realloc(void *old, size_t size, void *arena)
     return harena_sized_realloc((harena *)arena, old, size);
 }
 
-/* For nghttp2_session_client_new3 and the like. */
+/* For nghttp2_session_client_new3 and the like, which copy it. A deflater or inflater of headers keeps a pointer to it. */
 static inline nghttp2_mem harena_nghttp2_memory(harena *a)
 {
     nghttp2_mem memory = {a, harena_nghttp2_alloc, harena_nghttp2_free, harena_nghttp2_calloc,

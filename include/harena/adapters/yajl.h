@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* yajl parsers, generators and trees in an arena. One thread at a time. Layer 8. */
+/* yajl parsers and generators in an arena (not trees: they take malloc). One thread at a time. Layer 8.
+ *
+ * yajl does not survive a refusal: it writes to what it was given unseen. So the arena must have no limit that it can meet. */
 #ifndef HARENA_ADAPTERS_YAJL_H
 #define HARENA_ADAPTERS_YAJL_H
 #include <harena/adapters/sized.h>
