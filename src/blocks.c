@@ -297,6 +297,14 @@ uint32_t hri_blocks_take_cold(struct hri_blocks *b, struct hri_home *home)
     return HRI_NO_CHUNK;
 }
 
+bool hri_blocks_is_ready(const struct hri_blocks *b, uint32_t chunk)
+{
+    uint64_t state =
+        hri_load_relaxed(&b->table[chunk / HRI_BLOCK_CHUNKS].state); /* relaxed: a look */
+
+    return ((~taken_of(state) & warm_of(state)) >> (chunk % HRI_BLOCK_CHUNKS) & 1) != 0;
+}
+
 bool hri_blocks_take_this(struct hri_blocks *b, uint32_t chunk)
 {
     struct hri_block *at = &b->table[chunk / HRI_BLOCK_CHUNKS];

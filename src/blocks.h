@@ -142,8 +142,9 @@ void hri_blocks_unpurged(struct hri_blocks *blocks, uint32_t block);
  * which it counts down. False: there is none down to block 0, or within the looks. A look, no claim. */
 bool hri_blocks_find_free(const struct hri_blocks *blocks, uint32_t *block, int *looks);
 
-/* Takes one particular chunk if it is free and warm. */
+/* Takes one particular chunk if it is free and warm. hri_blocks_is_ready: whether it is. A look. */
 bool hri_blocks_take_this(struct hri_blocks *blocks, uint32_t chunk);
+bool hri_blocks_is_ready(const struct hri_blocks *blocks, uint32_t chunk);
 
 /* Sums, in chunks, over all blocks ever used; exact when nobody takes or puts. */
 void hri_blocks_count(const struct hri_blocks *blocks, uint64_t *taken, uint64_t *free_warm);

@@ -21,8 +21,8 @@
  *    sees both: no two pass the limit together unseen.
  * 3. Who sheds has taken the chunks, so nobody touches them; and has told the OS that no huge page is wanted there any
  *    more, which nobody contradicts: it begins when those who were telling the opposite have ended. Threads that shed at one
- *    time take different blocks; one that is suspended in here keeps one block from going back. (In a region that is hardly
- *    larger than the limit somebody may meanwhile find no chunk at all, as during a purge.) */
+ *    time take different blocks; one that is suspended in here keeps one block from going back. In a region that is hardly
+ *    larger than the limit somebody may meanwhile find no chunk at all, and waits as for a purge (limit.c). */
 #include "commit.h"
 #include "limit.h"
 #include "os.h"
@@ -171,27 +171,40 @@ static void purge_bits(harena_provider *p, uint32_t block, uint32_t bits)
     }
 }
 
-/* Gives back what of the block huge pages hold and nobody has taken. */
+/* Takes what of the block huge pages hold and nobody has taken, and gives it back. False: somebody was telling the OS the
+ * contrary, and has ended by now: once more. */
+static bool shed_bits(harena_provider *p, uint32_t block, uint32_t bits)
+{
+    bits = hri_blocks_take_cold_bits(&p->blocks, block, bits);
+    if (bits == 0)
+        return true;
+    if (hri_commit_small(p, block)) {
+        purge_bits(p, block, bits);
+        /* PAIR beyond-1: before the next look at what is committed */
+        hri_fetch_sub_acq_rel(&p->beyond, turn_off(p, block, bits));
+        hri_blocks_untake_bits(&p->blocks, block, bits);
+        return true;
+    }
+    hri_blocks_untake_bits(&p->blocks, block, bits);
+    /* PAIR commit-1: who ends telling after this finds the chunks untaken, and sheds them */
+    return (uint32_t)hri_fetch_or_acq_rel(&p->blocks.table[block].committed, 0) >=
+           HRI_COMMIT_TELLER;
+}
+
 static void shed_block(harena_provider *p, uint32_t block)
 {
-    uint64_t *committed = &p->blocks.table[block].committed, seen;
+    uint32_t bits;
+    bool is_done = false;
 
-    do {
-        uint32_t bits = beyond_of(hri_load_relaxed(committed)); /* relaxed: a guess */
-
-        if (bits == 0 || (bits = hri_blocks_take_cold_bits(&p->blocks, block, bits)) == 0)
+    while (!is_done) {
+        bits =
+            beyond_of(hri_load_relaxed(&p->blocks.table[block].committed)); /* relaxed: a guess */
+        if (bits == 0)
             return;
-        if (hri_commit_small(p, block)) {
-            purge_bits(p, block, bits);
-            /* PAIR beyond-1: before the next look at what is committed */
-            hri_fetch_sub_acq_rel(&p->beyond, turn_off(p, block, bits));
-            hri_blocks_untake_bits(&p->blocks, block, bits);
-            return;
-        }
-        hri_blocks_untake_bits(&p->blocks, block, bits);
-        /* PAIR commit-1: who ends telling after this finds the chunks untaken, and sheds them */
-        seen = hri_fetch_or_acq_rel(committed, 0);
-    } while ((uint32_t)seen < HRI_COMMIT_TELLER);
+        hri_limit_begin_purge(p);
+        is_done = shed_bits(p, block, bits);
+        hri_limit_end_purge(p);
+    }
 }
 
 /* Gives back what huge pages hold beyond what is committed, of so many blocks that the limit has room for both. */

@@ -6,15 +6,27 @@
  * gone. So `committed` is at no time below what is warm, and at no time above the limit. A request that does not fit
  * charges nothing, so a large one starves no small one.
  *
+ * While a purge lasts, what it has taken is neither free nor refunded. So that nobody is refused for that reason alone,
+ * `purging` counts those who have something in hand, and whoever finds nothing waits for them: a millisecond at a time,
+ * and no longer than the request may look for memory at all. In the child of a fork the purges of other threads never
+ * end: the upper half of the word says how often its process was forked.
+ *
  * The soft limit refuses nobody. A charge that passes it ends quarantine (guard.c); if that is not enough, it says so once,
  * has the idle arenas of all pools dropped, and asks for free blocks to be given back; until use has fallen below it again,
  * each block goes back as it becomes free. */
 #include "limit.h"
 #include "commit.h"
 #include "guard.h"
+#include "os.h"
 #include "retention.h"
+#include "thread.h"
 
 #include <errno.h>
+
+enum {
+    PURGE_WAIT_MS = 1,
+    PURGING_BITS = 32, /* of the count in `purging` */
+};
 
 static HRI_COLD void pass_soft_limit(harena_provider *p, uint64_t committed)
 {
@@ -82,6 +94,39 @@ uint64_t hri_limit_above_soft(const harena_provider *p)
 bool hri_provider_has_room(const harena_provider *p, uint64_t bytes)
 {
     return bytes / HRI_CHUNK <= hri_limit_budget(p);
+}
+
+static uint64_t no_purge(void)
+{
+    return (uint64_t)hri_thread_forks() << PURGING_BITS;
+}
+
+void hri_limit_begin_purge(harena_provider *p)
+{
+    uint64_t seen = hri_load_relaxed(&p->purging); /* relaxed: the addition orders */
+
+    while (HRI_UNLIKELY((seen ^ no_purge()) >> PURGING_BITS != 0) &&
+           !hri_cas_relaxed(&p->purging, &seen, no_purge()))
+        continue;
+    hri_fetch_add_acq_rel(&p->purging, 1); /* PAIR purging-1: before a chunk is taken */
+}
+
+void hri_limit_end_purge(harena_provider *p)
+{
+    hri_fetch_add_acq_rel(&p->reclaims, 1); /* PAIR reclaims-1: the chunks are back */
+    hri_fetch_sub_acq_rel(&p->purging, 1);  /* PAIR purging-1 */
+    hri_os.wake(&p->reclaims);
+}
+
+bool hri_limit_wait_for_purge(harena_provider *p, uint32_t seen)
+{
+    /* PAIR purging-1: a read-modify-write, so that no purge which the caller's look has met can be missed */
+    uint64_t purging = hri_fetch_add_acq_rel(&p->purging, 0);
+    bool is_one = purging > no_purge() && (purging ^ no_purge()) >> PURGING_BITS == 0;
+
+    if (is_one)
+        hri_os.wait(&p->reclaims, seen, PURGE_WAIT_MS);
+    return is_one || hri_load_acquire(&p->reclaims) != seen; /* PAIR reclaims-1 */
 }
 
 HRI_COLD uint32_t hri_limit_refuse(harena_provider *p, enum harena_event_kind kind, int error,

@@ -75,8 +75,8 @@ static uint32_t reclaims(const harena_provider *p)
     return hri_load_acquire(&p->reclaims); /* PAIR reclaims-1: raised when the chunks are back */
 }
 
-/* Before somebody is refused: ends quarantine, empties the pools, once, then gets back what RCU holds. True: it is worth
- * looking again. */
+/* Before somebody is refused: waits for purges, ends quarantine, empties the pools, once, then gets back what RCU holds.
+ * True: it is worth looking again. */
 static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
 {
     void (*drop_idle)(harena_provider *) =
@@ -84,7 +84,7 @@ static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
     bool (*hook)(harena_provider *, uint32_t) =
         hri_load_acquire(&p->reclaim); /* PAIR domain-1: set with the first domain */
 
-    if (hri_guard_flush(p))
+    if (hri_limit_wait_for_purge(p, seen) || hri_guard_flush(p))
         return true;
     if (drop_idle != NULL && !*pools_are_empty) {
         *pools_are_empty = true;

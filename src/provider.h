@@ -37,7 +37,7 @@ struct harena_provider {
     bool own_source; /* the application's; else the OS is */
     enum harena_huge_pages huge_pages;
     uint32_t advice_small, advice_huge; /* what to advise for blocks of small and of huge pages */
-    uint32_t advice_all; /* what has been advised for all of the region */
+    uint32_t advice_all;                /* what has been advised for all of the region */
     size_t ballast;
     size_t soft_limit;       /* bytes; 0: none */
     uint32_t retain_percent; /* or HARENA_RETAIN_ALL */
@@ -59,7 +59,8 @@ struct harena_provider {
     uint64_t live;     /* arenas and shared arenas that have not been released */
     uint64_t deferred; /* bytes retired in this process and not reclaimed; see deferred.h */
     uint64_t retired, reclaimed;
-    uint32_t reclaims;                                /* counts, to be waited on */
+    uint64_t purging;  /* how many purges have free chunks in hand, and in which process: limit.c */
+    uint32_t reclaims; /* counts what has come back, from RCU or a purge; to be waited on */
     struct hri_domain *domains[HRI_PROVIDER_DOMAINS]; /* filled from the front, once each */
     struct hri_listener *listener;                    /* the present one */
     struct hri_guard *guard;                          /* NULL: nothing was ever in quarantine */

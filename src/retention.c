@@ -41,6 +41,22 @@ static bool purge(harena_provider *p, char *at, size_t bytes)
     return error == 0;
 }
 
+/* Claims a free block. Ended by purge_claimed or unclaim. */
+static bool claim(harena_provider *p, uint32_t block, uint64_t *state)
+{
+    hri_limit_begin_purge(p);
+    if (hri_blocks_claim(&p->blocks, block, state))
+        return true;
+    hri_limit_end_purge(p);
+    return false;
+}
+
+static void unclaim(harena_provider *p, uint32_t block)
+{
+    hri_blocks_unpurged(&p->blocks, block);
+    hri_limit_end_purge(p);
+}
+
 /* Gives the memory of one claimed block back. */
 static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
 {
@@ -48,7 +64,7 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     struct hri_block *at = &p->blocks.table[block];
 
     if (!purge(p, p->region + (size_t)block * HRI_BLOCK, HRI_BLOCK)) {
-        hri_blocks_unpurged(&p->blocks, block);
+        unclaim(p, block);
         return false;
     }
     if (p->source.zeroed)
@@ -58,6 +74,7 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     hri_store_relaxed(&at->settler, HRI_SETTLER_NONE); /* relaxed: a hint */
     hri_blocks_purged(&p->blocks, block);
     hri_limit_refund(p, chunks);
+    hri_limit_end_purge(p);
     hri_fetch_add_relaxed(&p->purges, chunks); /* relaxed: a figure */
     HRI_PROBE(purge, p->name, HRI_BLOCK);
     return true;
@@ -67,20 +84,22 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
  * be charged (0: however many), but none that would leave less than `least`. */
 static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, uint32_t room)
 {
+    uint32_t block = hri_load_relaxed(&p->blocks.used);
     uint64_t taken, free_warm, state, done = 0;
+    int looks = INT32_MAX;
 
     hri_blocks_count(&p->blocks, &taken, &free_warm);
-    for (uint32_t block = hri_load_relaxed(&p->blocks.used); block-- > 0;) {
+    while (hri_blocks_find_free(&p->blocks, &block, &looks)) {
         uint64_t warm;
 
         if ((free_warm - done) * HRI_CHUNK <= hri_max(keep, least) ||
             (room != 0 && hri_limit_budget(p) >= room))
             break;
-        if (!hri_blocks_claim(&p->blocks, block, &state))
+        if (!claim(p, block, &state))
             continue;
         warm = (uint64_t)__builtin_popcountll(state >> 32);
         if ((free_warm - done - hri_min(warm, free_warm - done)) * HRI_CHUNK < least) {
-            hri_blocks_unpurged(&p->blocks, block); /* this one would be too much */
+            unclaim(p, block); /* this one would be too much */
             continue;
         }
         if (!purge_claimed(p, block, state))
@@ -90,29 +109,41 @@ static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, ui
     return done * HRI_CHUNK;
 }
 
+/* Purges one chunk if it is free and warm; how many that were. *refused: the OS or the page source does not. */
+static uint64_t purge_chunk(harena_provider *p, uint32_t chunk, bool *refused)
+{
+    if (!hri_blocks_take_this(&p->blocks, chunk))
+        return 0;
+    if (!hri_commit_small(p, chunk / HRI_BLOCK_CHUNKS)) {
+        hri_blocks_put(&p->blocks, chunk);
+        return 0;
+    }
+    if (!purge(p, hri_chunk_address(p, chunk), HRI_CHUNK)) {
+        hri_blocks_put(&p->blocks, chunk);
+        *refused = true;
+        return 0;
+    }
+    if (p->source.zeroed)
+        hri_provider_extent(p, chunk)->dirty = 0;
+    hri_blocks_put_cold(&p->blocks, chunk);
+    hri_limit_refund(p, 1);
+    hri_fetch_add_relaxed(&p->purges, 1); /* relaxed: a figure */
+    HRI_PROBE(purge, p->name, HRI_CHUNK);
+    return 1;
+}
+
 /* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. */
 static void purge_chunks(harena_provider *p, uint64_t chunks)
 {
     uint32_t end = hri_load_relaxed(&p->blocks.used) * HRI_BLOCK_CHUNKS;
+    bool refused = p->source.purge == NULL;
 
-    for (uint32_t chunk = 0; chunk < end && chunks != 0 && p->source.purge != NULL; chunk++) {
-        if (!hri_blocks_take_this(&p->blocks, chunk))
+    for (uint32_t chunk = 0; chunk < end && chunks != 0 && !refused; chunk++) {
+        if (!hri_blocks_is_ready(&p->blocks, chunk))
             continue;
-        if (!hri_commit_small(p, chunk / HRI_BLOCK_CHUNKS)) {
-            hri_blocks_put(&p->blocks, chunk);
-            continue;
-        }
-        if (!purge(p, hri_chunk_address(p, chunk), HRI_CHUNK)) {
-            hri_blocks_put(&p->blocks, chunk);
-            return;
-        }
-        if (p->source.zeroed)
-            hri_provider_extent(p, chunk)->dirty = 0;
-        hri_blocks_put_cold(&p->blocks, chunk);
-        hri_limit_refund(p, 1);
-        hri_fetch_add_relaxed(&p->purges, 1); /* relaxed: a figure */
-        HRI_PROBE(purge, p->name, HRI_CHUNK);
-        chunks--;
+        hri_limit_begin_purge(p);
+        chunks -= purge_chunk(p, chunk, &refused);
+        hri_limit_end_purge(p);
     }
 }
 
@@ -140,11 +171,11 @@ static uint64_t free_of_ballast(const harena_provider *p)
 /* Claims a free block that is not needed for the ballast. */
 static bool claim_surplus(harena_provider *p, uint32_t block, uint64_t *state)
 {
-    if (!hri_blocks_claim(&p->blocks, block, state))
+    if (!claim(p, block, state))
         return false;
     if (p->ballast == 0 || free_of_ballast(p) >= p->ballast) /* without this block */
         return true;
-    hri_blocks_unpurged(&p->blocks, block);
+    unclaim(p, block);
     return false;
 }
 

@@ -71,6 +71,12 @@ static void get_and_put_twice(void)
     get_and_put_if_there();
 }
 
+static void get_and_put_once_more(void)
+{
+    get_and_put();
+    get_and_put();
+}
+
 static void trim(void)
 {
     harena_provider_trim(world, 0);
@@ -90,6 +96,14 @@ static void setup_huge(void)
 static void setup_huge_two(void)
 {
     world_create_huge(3, 65);
+    world_own(0, 0);
+    world_huge(0);
+}
+
+/* The same, and no addresses for more than the limit. */
+static void setup_huge_narrow(void)
+{
+    world_create_huge(2, 34);
     world_own(0, 0);
     world_huge(0);
 }
@@ -167,6 +181,14 @@ const struct explore_model limit_models[] = {
     {"limit/huge-shed-two",
      setup_huge_two,
      {get_block, get_block},
+     world_limit_holds,
+     huge_and_quiet,
+     2,
+     3,
+     EXPLORE_NOT},
+    {"limit/huge-shed-narrow",
+     setup_huge_narrow,
+     {get_block_if_there, get_one},
      world_limit_holds,
      huge_and_quiet,
      2,
@@ -270,7 +292,7 @@ const struct explore_model limit_models[] = {
      EXPLORE_NOT},
     {"limit/trim",
      setup_two,
-     {get_and_put_twice, trim},
+     {get_and_put_once_more, trim},
      world_limit_holds,
      world_quiet,
      2,

@@ -452,6 +452,67 @@ START_TEST(a_run_at_the_limit_takes_no_more_than_it_needs)
 }
 END_TEST
 
+/* ---- requests during a purge ---- */
+
+static struct other {
+    harena_provider *p;
+    void *chunk;
+    int waits;    /* atomic */
+    bool is_done; /* atomic */
+    pthread_t thread;
+} other;
+
+static void note_wait(uint32_t *word, uint32_t seen, int milliseconds)
+{
+    __atomic_fetch_add(&other.waits, 1, __ATOMIC_RELEASE);
+    real.wait(word, seen, milliseconds);
+}
+
+static void *ask_for_a_chunk(void *unused)
+{
+    (void)unused;
+    other.chunk = harena_chunk_get(other.p);
+    __atomic_store_n(&other.is_done, true, __ATOMIC_RELEASE);
+    return NULL;
+}
+
+/* All free memory is in this purge's hands when the other thread looks for some. */
+static int purge_and_be_asked(void *at, size_t bytes)
+{
+    ck_assert_int_eq(pthread_create(&other.thread, NULL, ask_for_a_chunk, NULL), 0);
+    while (__atomic_load_n(&other.waits, __ATOMIC_ACQUIRE) == 0 &&
+           !__atomic_load_n(&other.is_done, __ATOMIC_ACQUIRE))
+        sched_yield();
+    return counting_purge(at, bytes);
+}
+
+/* Whether the purge succeeds, or the OS refuses and what was in hand is warm again. */
+static void ask_during_a_purge(bool refuse)
+{
+    other = (struct other){.p = make()};
+    use(other.p, BLOCK);
+    refuse_purge = refuse;
+    hri_os.purge = purge_and_be_asked;
+    ck_assert_uint_eq(harena_provider_trim(other.p, 0), refuse ? 0 : BLOCK);
+    ck_assert_int_eq(pthread_join(other.thread, NULL), 0);
+    hri_os.purge = counting_purge;
+    (void)SUCCEEDS(other.chunk);
+    ck_assert_int_gt(other.waits, 0);
+    ck_assert_uint_eq(stats_of(other.p).failures, 0);
+    harena_chunk_put(other.p, other.chunk);
+    ends_clean(other.p);
+}
+
+START_TEST(nobody_is_refused_because_of_a_purge)
+{
+    options.limit = BLOCK;
+    options.retain_percent = HARENA_RETAIN_ALL;
+    hri_os.wait = note_wait;
+    ask_during_a_purge(false);
+    ask_during_a_purge(true);
+}
+END_TEST
+
 RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched,
                  what_is_touched_each_second_stays, runs_that_are_touched_stay,
                  what_is_touched_stays_wherever_it_lies,
@@ -464,4 +525,5 @@ RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched
                  run_above_the_soft_limit_goes_back_when_it_is_put,
                  soft_limit_holds_although_all_is_retained, ballast_is_the_floor_below_a_soft_limit,
                  ballast_is_the_floor_whatever_was_due,
-                 a_run_at_the_limit_takes_no_more_than_it_needs)
+                 a_run_at_the_limit_takes_no_more_than_it_needs,
+                 nobody_is_refused_because_of_a_purge)
