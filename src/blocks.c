@@ -17,7 +17,7 @@
 enum {
     RUN_TRIES = 64,   /* lost races after which a run is refused: bounds work, not correctness */
     LOOKS = 32,       /* blocks that a thread looks at before it takes a chunk from another's */
-    APART_FROM = 2,   /* the block from which on a thread that takes much fills blocks of its own */
+    APART_FROM = 1,   /* the block from which on a thread that takes much fills blocks of its own */
     APART_LOOKS = 64, /* blocks that are not full that it looks at for one that nobody is at */
 };
 
@@ -252,7 +252,7 @@ static uint32_t take_apart(struct hri_blocks *b, const struct hri_home *home)
 {
     uint32_t block = hri_load_relaxed(&home->filling) - 1, taken, chunk; /* relaxed: hints */
 
-    if (block < APART_FROM - 1 || block >= b->count || !hri_blocks_fills_apart(home))
+    if (block >= b->count || !hri_blocks_fills_apart(home))
         return HRI_NO_CHUNK;
     taken = taken_of(hri_load_relaxed(&b->table[block].state));
     if (taken == 0)
