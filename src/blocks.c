@@ -12,39 +12,13 @@
  *    ever hidden for good. The same holds for "full" (PAIR summary-2).
  * 4. A purge claims a block by turning "none taken" into "all taken" at once; until it ends nobody can take a chunk of
  *    it, and nobody has one to put. */
-#include "blocks.h"
+#include "blocks_state.h"
 
 enum {
-    RUN_TRIES = 64,   /* lost races after which a run is refused: bounds work, not correctness */
     LOOKS = 32,       /* blocks that a thread looks at before it takes a chunk from another's */
     APART_FROM = 1,   /* the block from which on a thread that takes much fills blocks of its own */
     APART_LOOKS = 64, /* blocks that are not full that it looks at for one that nobody is at */
 };
-
-static inline uint32_t taken_of(uint64_t state)
-{
-    return (uint32_t)state;
-}
-
-static inline uint32_t warm_of(uint64_t state)
-{
-    return (uint32_t)(state >> 32);
-}
-
-static inline uint64_t taken_bits(uint32_t bits)
-{
-    return bits;
-}
-
-static inline uint64_t warm_bits(uint32_t bits)
-{
-    return (uint64_t)bits << 32;
-}
-
-static inline uint32_t lowest(uint32_t bits)
-{
-    return (uint32_t)__builtin_ctz(bits);
-}
 
 static inline uint64_t summary_bit(uint32_t block)
 {
@@ -70,7 +44,7 @@ static void note_no_warm(struct hri_blocks *b, uint32_t block)
 
     hri_fetch_and_seq_cst(word, ~summary_bit(block)); /* PAIR summary-1 */
     state = hri_load_seq_cst(&b->table[block].state); /* PAIR summary-1: look again */
-    if ((~taken_of(state) & warm_of(state)) != 0)
+    if ((~hri_taken_of(state) & hri_warm_of(state)) != 0)
         hri_fetch_or_seq_cst(word, summary_bit(block)); /* PAIR summary-1 */
 }
 
@@ -91,11 +65,11 @@ static void note_full(struct hri_blocks *b, uint32_t block)
 
     hri_fetch_or_seq_cst(word, summary_bit(block));   /* PAIR summary-2 */
     state = hri_load_seq_cst(&b->table[block].state); /* PAIR summary-2: look again */
-    if (taken_of(state) != UINT32_MAX)
+    if (hri_taken_of(state) != UINT32_MAX)
         hri_fetch_and_seq_cst(word, ~summary_bit(block)); /* PAIR summary-2 */
 }
 
-static void note_used(struct hri_blocks *b, uint32_t blocks)
+void hri_blocks_note_used(struct hri_blocks *b, uint32_t blocks)
 {
     uint32_t seen = hri_load_relaxed(&b->used);
 
@@ -114,16 +88,17 @@ static uint32_t take_warm_of(struct hri_blocks *b, uint32_t block, uint32_t want
     uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided below */
     uint32_t ready, bit = UINT32_C(1) << (wanted % HRI_BLOCK_CHUNKS);
 
-    while ((ready = ~taken_of(state) & warm_of(state)) != 0) {
+    while ((ready = ~hri_taken_of(state) & hri_warm_of(state)) != 0) {
         if ((ready & bit) == 0)
             bit = ready & -ready;
         state = hri_fetch_or_acquire(&at->state,
-                                     taken_bits(bit)); /* PAIR chunk-1: released by the put */
-        if ((taken_of(state) & bit) != 0)
+                                     hri_taken_bits(bit)); /* PAIR chunk-1: released by the put */
+        if ((hri_taken_of(state) & bit) != 0)
             continue;
-        if (HRI_LIKELY((warm_of(state) & bit) != 0))
-            return block * HRI_BLOCK_CHUNKS + lowest(bit);
-        hri_blocks_put(b, block * HRI_BLOCK_CHUNKS + lowest(bit)); /* purged since it was seen */
+        if (HRI_LIKELY((hri_warm_of(state) & bit) != 0))
+            return block * HRI_BLOCK_CHUNKS + hri_lowest(bit);
+        hri_blocks_put(b,
+                       block * HRI_BLOCK_CHUNKS + hri_lowest(bit)); /* purged since it was seen */
         state = hri_load_relaxed(&at->state);
     }
     return HRI_NO_CHUNK;
@@ -132,13 +107,6 @@ static uint32_t take_warm_of(struct hri_blocks *b, uint32_t block, uint32_t want
 static inline bool is_settled(uint32_t settler)
 {
     return settler - 1 < HRI_SETTLER_SEEN - 1;
-}
-
-/* Who takes chunks without settling: the block is not idle any more. */
-static inline void note_touched(struct hri_block *at)
-{
-    if (HRI_UNLIKELY(hri_load_relaxed(&at->settler) >= HRI_SETTLER_SEEN)) /* relaxed: a hint */
-        hri_store_relaxed(&at->settler, HRI_SETTLER_NONE);
 }
 
 enum whose { MINE, NOBODYS, ANYBODYS };
@@ -206,12 +174,12 @@ static uint32_t take_cold_of(struct hri_blocks *b, uint32_t block)
     uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
     uint32_t cold, bit;
 
-    while ((cold = ~taken_of(state) & ~warm_of(state)) != 0) {
+    while ((cold = ~hri_taken_of(state) & ~hri_warm_of(state)) != 0) {
         bit = cold & -cold;
         /* PAIR chunk-1: released by the put, or by the purge that made it cold */
-        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bit) | warm_bits(bit))) {
-            note_touched(at);
-            return block * HRI_BLOCK_CHUNKS + lowest(bit);
+        if (hri_cas_acquire(&at->state, &state, state | hri_taken_bits(bit) | hri_warm_bits(bit))) {
+            hri_block_note_touched(at);
+            return block * HRI_BLOCK_CHUNKS + hri_lowest(bit);
         }
     }
     return HRI_NO_CHUNK;
@@ -232,13 +200,14 @@ static uint32_t begin_block(struct hri_blocks *b)
             if (block >= b->count || looks-- == 0)
                 return HRI_NO_CHUNK;
             state = hri_load_relaxed(&b->table[block].state); /* relaxed: a guess */
-            if (taken_of(state) == UINT32_MAX && looks < APART_LOOKS / 2)
+            if (hri_taken_of(state) == UINT32_MAX && looks < APART_LOOKS / 2)
                 note_full(b, block); /* else looks would be all for blocks that were filled apart */
             if (block < APART_FROM || state != 0)
                 continue;
             /* PAIR chunk-1 */
-            if (hri_cas_acquire(&b->table[block].state, &none, taken_bits(1) | warm_bits(1))) {
-                note_touched(&b->table[block]);
+            if (hri_cas_acquire(&b->table[block].state, &none,
+                                hri_taken_bits(1) | hri_warm_bits(1))) {
+                hri_block_note_touched(&b->table[block]);
                 return block * HRI_BLOCK_CHUNKS;
             }
         }
@@ -254,7 +223,7 @@ static uint32_t take_apart(struct hri_blocks *b, const struct hri_home *home)
 
     if (block >= b->count || !hri_blocks_fills_apart(home))
         return HRI_NO_CHUNK;
-    taken = taken_of(hri_load_relaxed(&b->table[block].state));
+    taken = hri_taken_of(hri_load_relaxed(&b->table[block].state));
     if (taken == 0)
         return HRI_NO_CHUNK; /* all of it has been put meanwhile: back to the lowest */
     chunk = take_cold_of(b, block);
@@ -265,7 +234,7 @@ static uint32_t took_cold(struct hri_blocks *b, struct hri_home *home, uint32_t 
 {
     uint32_t cold = hri_load_relaxed(&home->cold);
 
-    note_used(b, chunk / HRI_BLOCK_CHUNKS + 1);
+    hri_blocks_note_used(b, chunk / HRI_BLOCK_CHUNKS + 1);
     hri_store_relaxed(&home->chunk, chunk);
     hri_store_relaxed(&home->filling, chunk / HRI_BLOCK_CHUNKS + 1);
     if (cold < HRI_BLOCK_CHUNKS)
@@ -290,7 +259,7 @@ uint32_t hri_blocks_take_cold(struct hri_blocks *b, struct hri_home *home)
             chunk = take_cold_of(b, block);
             if (chunk != HRI_NO_CHUNK)
                 return took_cold(b, home, chunk);
-            if (taken_of(hri_load_relaxed(&b->table[block].state)) == UINT32_MAX)
+            if (hri_taken_of(hri_load_relaxed(&b->table[block].state)) == UINT32_MAX)
                 note_full(b, block);
         }
     }
@@ -302,7 +271,7 @@ bool hri_blocks_is_ready(const struct hri_blocks *b, uint32_t chunk)
     uint64_t state =
         hri_load_relaxed(&b->table[chunk / HRI_BLOCK_CHUNKS].state); /* relaxed: a look */
 
-    return ((~taken_of(state) & warm_of(state)) >> (chunk % HRI_BLOCK_CHUNKS) & 1) != 0;
+    return ((~hri_taken_of(state) & hri_warm_of(state)) >> (chunk % HRI_BLOCK_CHUNKS) & 1) != 0;
 }
 
 bool hri_blocks_take_this(struct hri_blocks *b, uint32_t chunk)
@@ -311,255 +280,35 @@ bool hri_blocks_take_this(struct hri_blocks *b, uint32_t chunk)
     uint32_t bit = UINT32_C(1) << (chunk % HRI_BLOCK_CHUNKS);
     uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
 
-    while ((taken_of(state) & bit) == 0 && (warm_of(state) & bit) != 0)
-        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bit))) /* PAIR chunk-1 */
+    while ((hri_taken_of(state) & bit) == 0 && (hri_warm_of(state) & bit) != 0)
+        if (hri_cas_acquire(&at->state, &state, state | hri_taken_bits(bit))) /* PAIR chunk-1 */
             return true;
     return false;
 }
 
-/* Clears taken and, if asked, warm bits of one block. */
-static uint32_t put_bits(struct hri_blocks *b, uint32_t block, uint32_t bits, bool cold)
+uint32_t hri_blocks_put_bits(struct hri_blocks *b, uint32_t block, uint32_t bits, bool cold)
 {
-    uint64_t clear = taken_bits(bits) | (cold ? warm_bits(bits) : 0);
+    uint64_t clear = hri_taken_bits(bits) | (cold ? hri_warm_bits(bits) : 0);
     /* PAIR chunk-1: acquired by the next take. Sequentially consistent for PAIR summary-1 and PAIR summary-2. */
     uint64_t state = hri_fetch_and_seq_cst(&b->table[block].state, ~clear);
 
-    if ((warm_of(state & ~clear) & bits) != 0)
+    if ((hri_warm_of(state & ~clear) & bits) != 0)
         note_warm(b, block);
-    if (taken_of(state) == UINT32_MAX)
+    if (hri_taken_of(state) == UINT32_MAX)
         note_not_full(b, block);
-    return taken_of(state) & bits;
+    return hri_taken_of(state) & bits;
 }
 
 bool hri_blocks_put(struct hri_blocks *b, uint32_t chunk)
 {
-    return put_bits(b, chunk / HRI_BLOCK_CHUNKS, UINT32_C(1) << (chunk % HRI_BLOCK_CHUNKS),
-                    false) != 0;
+    return hri_blocks_put_bits(b, chunk / HRI_BLOCK_CHUNKS,
+                               UINT32_C(1) << (chunk % HRI_BLOCK_CHUNKS), false) != 0;
 }
 
 void hri_blocks_put_cold(struct hri_blocks *b, uint32_t chunk)
 {
-    put_bits(b, chunk / HRI_BLOCK_CHUNKS, UINT32_C(1) << (chunk % HRI_BLOCK_CHUNKS), true);
-}
-
-/* ---- runs ---- */
-
-/* Bits at which `length` set bits begin. */
-static uint32_t run_starts(uint32_t bits, uint32_t length)
-{
-    for (uint32_t have = 1; have < length;) {
-        uint32_t step = have < length - have ? have : length - have;
-
-        bits &= bits >> step;
-        have += step;
-    }
-    return bits;
-}
-
-static bool take_bits(struct hri_blocks *b, uint32_t block, uint32_t bits, uint64_t *cold)
-{
-    struct hri_block *at = &b->table[block];
-    uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
-
-    while ((taken_of(state) & bits) == 0) {
-        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bits))) { /* PAIR chunk-1 */
-            *cold += (uint64_t)__builtin_popcount(bits & ~warm_of(state));
-            note_touched(at);
-            return true;
-        }
-    }
-    return false;
-}
-
-void hri_blocks_untake(struct hri_blocks *b, uint32_t chunk, uint32_t length)
-{
-    while (length != 0) {
-        uint32_t block = chunk / HRI_BLOCK_CHUNKS;
-
-        put_bits(b, block, hri_run_bits(&chunk, &length), false);
-    }
-}
-
-void hri_blocks_warm(struct hri_blocks *b, uint32_t chunk, uint32_t length)
-{
-    while (length != 0) {
-        uint32_t block = chunk / HRI_BLOCK_CHUNKS;
-
-        /* Relaxed: the holder alone reads these bits until the put, which releases. */
-        hri_fetch_or_relaxed(&b->table[block].state, warm_bits(hri_run_bits(&chunk, &length)));
-    }
-}
-
-/* Takes the chunks of a run one block at a time; what was taken is given back when one is missing. */
-static bool take_run_at(struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t *cold)
-{
-    uint32_t at = chunk, left = length;
-
-    *cold = 0;
-    note_used(b, (chunk + length + HRI_BLOCK_CHUNKS - 1) / HRI_BLOCK_CHUNKS);
-    while (left != 0) {
-        uint32_t block = at / HRI_BLOCK_CHUNKS, before = at;
-
-        if (!take_bits(b, block, hri_run_bits(&at, &left), cold)) {
-            hri_blocks_untake(b, chunk, before - chunk);
-            return false;
-        }
-    }
-    return true;
-}
-
-/* A look without taking: whether the run is free, and how many of its chunks are cold. */
-static bool look_at_run(const struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t *cold)
-{
-    *cold = 0;
-    while (length != 0) {
-        uint64_t state =
-            hri_load_relaxed(&b->table[chunk / HRI_BLOCK_CHUNKS].state); /* relaxed: a guess */
-        uint32_t bits = hri_run_bits(&chunk, &length);
-
-        if ((taken_of(state) & bits) != 0)
-            return false;
-        *cold += (uint64_t)__builtin_popcount(bits & ~warm_of(state));
-    }
-    return true;
-}
-
-/* Where a run of up to 32 chunks may begin in this block, warm ones first. */
-static uint32_t short_run_in(const struct hri_blocks *b, uint32_t block, uint32_t length,
-                             bool warm_only)
-{
-    uint64_t state = hri_load_relaxed(&b->table[block].state); /* relaxed: a guess */
-    uint32_t starts =
-        run_starts(warm_only ? ~taken_of(state) & warm_of(state) : ~taken_of(state), length);
-
-    return starts == 0 ? HRI_NO_CHUNK : block * HRI_BLOCK_CHUNKS + lowest(starts);
-}
-
-static uint32_t take_short_run(struct hri_blocks *b, uint32_t length, uint64_t budget,
-                               bool warm_only, uint64_t *cold, bool *over_budget)
-{
-    uint32_t chunk;
-    int tries = 0;
-
-    for (uint32_t block = 0; block < b->count && tries < RUN_TRIES; block++) {
-        /* What lies in blocks that were never used is cold, so no better than what was over the budget already. Without
-         * that on to the next one, however many others take meanwhile. */
-        if (block >= hri_load_relaxed(&b->used) && (warm_only || *over_budget))
-            break;
-        while (tries < RUN_TRIES &&
-               (chunk = short_run_in(b, block, length, warm_only)) != HRI_NO_CHUNK) {
-            if (!look_at_run(b, chunk, length, cold)) {
-                tries++;
-                continue;
-            }
-            if (*cold > budget) {
-                *over_budget = true;
-                break;
-            }
-            if (take_run_at(b, chunk, length, cold))
-                return chunk;
-            tries++;
-        }
-    }
-    return HRI_NO_CHUNK;
-}
-
-static uint32_t take_long_run(struct hri_blocks *b, uint32_t length, uint64_t budget,
-                              uint64_t *cold, bool *over_budget)
-{
-    uint32_t spans = (length + HRI_BLOCK_CHUNKS - 1) / HRI_BLOCK_CHUNKS, used;
-    int tries = 0;
-
-    if (spans > b->count)
-        return HRI_NO_CHUNK;
-    for (uint32_t block = 0; block <= b->count - spans && tries < RUN_TRIES; block++) {
-        used = hri_load_relaxed(&b->used);
-        if (block > used && *over_budget)
-            break; /* what begins at the first unused block is all cold: nothing better comes later */
-        if (!look_at_run(b, block * HRI_BLOCK_CHUNKS, length, cold))
-            continue;
-        if (*cold > budget) {
-            *over_budget = true;
-            continue;
-        }
-        if (take_run_at(b, block * HRI_BLOCK_CHUNKS, length, cold))
-            return block * HRI_BLOCK_CHUNKS;
-        tries++;
-    }
-    return HRI_NO_CHUNK;
-}
-
-uint32_t hri_blocks_take_run(struct hri_blocks *b, uint32_t length, uint64_t budget, uint64_t *cold,
-                             bool *over_budget)
-{
-    uint32_t chunk;
-
-    *over_budget = false;
-    if (length > HRI_BLOCK_CHUNKS)
-        return take_long_run(b, length, budget, cold, over_budget);
-    chunk = take_short_run(b, length, 0, true, cold, over_budget);
-    if (chunk != HRI_NO_CHUNK)
-        return chunk;
-    *over_budget = false; /* a purge may have come between two looks */
-    return take_short_run(b, length, budget, false, cold, over_budget);
-}
-
-/* Whether some block has so many warm chunks side by side, up to a block's. A guess. */
-static bool has_warm_run(const struct hri_blocks *b, uint32_t length)
-{
-    uint32_t words = (hri_load_relaxed(&b->used) + 63) / 64;
-
-    if (length > HRI_BLOCK_CHUNKS)
-        return false;
-    for (uint32_t word = 0; word < words; word++) {
-        uint64_t bits = hri_load_relaxed(&b->warm_summary[word]); /* relaxed: a hint */
-
-        for (; bits != 0; bits &= bits - 1) {
-            uint32_t block = word * 64 + (uint32_t)__builtin_ctzll(bits);
-
-            if (short_run_in(b, block, length, true) != HRI_NO_CHUNK)
-                return true;
-        }
-    }
-    return false;
-}
-
-bool hri_blocks_take_these(struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t budget,
-                           uint32_t instead, uint64_t *cold)
-{
-    if (chunk + (uint64_t)length > (uint64_t)b->count * HRI_BLOCK_CHUNKS ||
-        !look_at_run(b, chunk, length, cold) || *cold > budget ||
-        (*cold != 0 && has_warm_run(b, instead)))
-        return false;
-    return take_run_at(b, chunk, length, cold);
-}
-
-/* Whether nothing is taken of these blocks. A guess. */
-static bool are_free(const struct hri_blocks *b, uint32_t block, uint32_t blocks)
-{
-    for (uint32_t i = 0; i < blocks; i++)
-        if (taken_of(hri_load_relaxed(&b->table[block + i].state)) != 0)
-            return false;
-    return true;
-}
-
-uint32_t hri_blocks_find_room(const struct hri_blocks *b, uint32_t length)
-{
-    uint32_t used = hri_load_relaxed(&b->used), found = HRI_NO_CHUNK;
-    uint32_t blocks = length / (HRI_BLOCK_CHUNKS / 2) + 1;
-    uint64_t cold;
-
-    for (uint32_t i = 0; i < used + blocks && b->count - i >= blocks; i += blocks) {
-        uint32_t chunk = i * HRI_BLOCK_CHUNKS;
-
-        if (!are_free(b, i, blocks))
-            continue;
-        if (look_at_run(b, chunk, length, &cold) && cold == 0)
-            return chunk;
-        if (found == HRI_NO_CHUNK)
-            found = chunk;
-    }
-    return found;
+    hri_blocks_put_bits(b, chunk / HRI_BLOCK_CHUNKS, UINT32_C(1) << (chunk % HRI_BLOCK_CHUNKS),
+                        true);
 }
 
 /* ---- purge ---- */
@@ -569,15 +318,15 @@ uint32_t hri_blocks_take_cold_bits(struct hri_blocks *b, uint32_t block, uint32_
     struct hri_block *at = &b->table[block];
     uint64_t state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
 
-    while ((bits &= ~taken_of(state) & ~warm_of(state)) != 0)
-        if (hri_cas_acquire(&at->state, &state, state | taken_bits(bits))) /* PAIR chunk-1 */
+    while ((bits &= ~hri_taken_of(state) & ~hri_warm_of(state)) != 0)
+        if (hri_cas_acquire(&at->state, &state, state | hri_taken_bits(bits))) /* PAIR chunk-1 */
             break;
     return bits;
 }
 
 void hri_blocks_untake_bits(struct hri_blocks *b, uint32_t block, uint32_t bits)
 {
-    put_bits(b, block, bits, false);
+    hri_blocks_put_bits(b, block, bits, false);
 }
 
 bool hri_blocks_claim(struct hri_blocks *b, uint32_t block, uint64_t *state)
@@ -585,7 +334,7 @@ bool hri_blocks_claim(struct hri_blocks *b, uint32_t block, uint64_t *state)
     struct hri_block *at = &b->table[block];
 
     *state = hri_load_relaxed(&at->state); /* relaxed: a guess, decided by the CAS */
-    while (taken_of(*state) == 0 && warm_of(*state) != 0)
+    while (hri_taken_of(*state) == 0 && hri_warm_of(*state) != 0)
         if (hri_cas_acquire(&at->state, state, *state | HRI_TAKEN_ALL)) /* PAIR chunk-1 */
             return true;
     return false;
@@ -593,12 +342,12 @@ bool hri_blocks_claim(struct hri_blocks *b, uint32_t block, uint64_t *state)
 
 void hri_blocks_purged(struct hri_blocks *b, uint32_t block)
 {
-    put_bits(b, block, UINT32_MAX, true);
+    hri_blocks_put_bits(b, block, UINT32_MAX, true);
 }
 
 void hri_blocks_unpurged(struct hri_blocks *b, uint32_t block)
 {
-    put_bits(b, block, UINT32_MAX, false);
+    hri_blocks_put_bits(b, block, UINT32_MAX, false);
 }
 
 bool hri_blocks_find_free(const struct hri_blocks *b, uint32_t *block, int *looks)
@@ -616,7 +365,7 @@ bool hri_blocks_find_free(const struct hri_blocks *b, uint32_t *block, int *look
                 return false;
             *block = word * 64 + 63 - (uint32_t)__builtin_clzll(bits);
             state = hri_load_relaxed(&b->table[*block].state);
-            if (taken_of(state) == 0 && warm_of(state) != 0)
+            if (hri_taken_of(state) == 0 && hri_warm_of(state) != 0)
                 return true;
         }
         *block = word * 64;
@@ -634,7 +383,7 @@ void hri_blocks_count(const struct hri_blocks *b, uint64_t *taken, uint64_t *fre
     for (uint32_t block = 0; block < used; block++) {
         uint64_t state = hri_load_relaxed(&b->table[block].state); /* relaxed: a figure */
 
-        *taken += (uint64_t)__builtin_popcount(taken_of(state));
-        *free_warm += (uint64_t)__builtin_popcount(~taken_of(state) & warm_of(state));
+        *taken += (uint64_t)__builtin_popcount(hri_taken_of(state));
+        *free_warm += (uint64_t)__builtin_popcount(~hri_taken_of(state) & hri_warm_of(state));
     }
 }
