@@ -12,6 +12,10 @@ uint64_t hri_process_start(uint32_t pid);
 void hri_process_wait(uint32_t *word, uint32_t seen, int milliseconds);
 void hri_process_wake(uint32_t *word);
 
+/* Adds 1 to *word, acquiring and releasing, and wakes who waits on it. The kernel does it, as it does the two above: where
+ * *word is in a file that has been cut short they fail, and no signal comes. 0, or -errno. */
+int hri_process_raise(uint32_t *word);
+
 /* Milliseconds since 1970, to be told to people. */
 uint64_t hri_process_time(void);
 

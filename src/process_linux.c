@@ -48,6 +48,18 @@ void hri_process_wake(uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+int hri_process_raise(uint32_t *word)
+{
+    int saved = errno, error = 0;
+
+    /* Wakes those who wait on the first word, and then no more: none of the second one's. */
+    if (syscall(SYS_futex, word, FUTEX_WAKE_OP, INT_MAX, 0L, word,
+                FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_LT, 0)) < 0)
+        error = -errno;
+    errno = saved;
+    return error;
+}
+
 uint64_t hri_process_time(void)
 {
     struct timespec now;

@@ -2,11 +2,15 @@
 /* The file in which a process shows its figures, for harena-stat. Layer 3.
  *
  * A head, then sections of HRI_SHARE_SECTION bytes (whole pages of any size), one for each provider that has ever been shown at once.
- * One thread writes, others read, of any process. All is in words that are accessed atomically.
+ * One thread writes, others read, of any process. The writer has it mapped, and writes words, atomically. A reader reads
+ * the file: who may write it may also cut it short, and then a load from a mapping is SIGBUS, a read is one that is too
+ * short. The kernel's loads are in a reader's program order, which fences turn into an order of memory.
  *
  * 1. A section is written between two raises of its sequence, which is odd meanwhile. Who reads the same even sequence
- *    before and after has read one version: all words are stored with release and loaded with acquire, so a word of a
- *    later version brings the odd sequence with it, and the second look sees that (PAIR share-1).
+ *    before and after has read one version: all words are stored with release, and a fence stands behind each of the
+ *    three reads, so a word of a later version brings the odd sequence with it, and the second look sees that (PAIR
+ *    share-1). Nothing is asked of how the kernel copies: any byte of a later version does. The sequence's own eight
+ *    bytes may be of two moments, too: then the second look, which sees all of the later one, finds another number.
  * 2. Who wants fresh figures raises `request` and wakes its waiters; the writer writes all sections, then stores the
  *    request that it has seen to `answer` (PAIR share-2).
  * 3. A process that dies leaves the file as it is, perhaps with an odd sequence. Nobody trusts what the file says of
@@ -15,6 +19,8 @@
 #define HRI_SHARE_FORMAT_H
 #include "atomics.h"
 #include "figures.h"
+
+#include <unistd.h>
 
 #define HRI_SHARE_MAGIC    "harena\n"
 #define HRI_SHARE_VERSION  1u
@@ -71,31 +77,56 @@ static inline void hri_share_write(struct hri_share_section *section,
     hri_store_release(&section->sequence, sequence + 2); /* PAIR share-1 */
 }
 
-/* False: it was being written, or has changed. */
-static inline bool hri_share_read(const struct hri_share_section *section,
-                                  struct hri_share_content *content)
-{
-    uint64_t *to = (uint64_t *)(void *)content,
-             sequence = hri_load_acquire(&section->sequence); /* PAIR share-1 */
+/* ThreadSanitizer does not know fences, nor what the kernel reads. */
+#if defined(__SANITIZE_THREAD__)
+#define HRI_SHARE_FENCE() ((void)0)
+#else
+#define HRI_SHARE_FENCE() hri_fence_acquire() /* PAIR share-1, PAIR share-2 */
+#endif
 
-    if (sequence % 2 != 0)
-        return false;
-    for (int i = 0; i < HRI_SHARE_WORDS; i++)
-        to[i] =
-            hri_load_acquire(&section->words[i]); /* PAIR share-1: with the sequence before it */
-    return hri_load_relaxed(&section->sequence) == sequence;
+/* All of the bytes, or false: the file ends before. */
+static inline bool hri_share_pread(int fd, void *to, size_t size, size_t at)
+{
+    bool whole = pread(fd, to, size, (off_t)at) == (ssize_t)size;
+
+    HRI_SHARE_FENCE();
+    return whole;
 }
 
-/* Asks for fresh figures; hri_share_is_answered says when they are there. The caller wakes who waits on the word. */
-static inline uint32_t hri_share_ask(struct hri_share_head *head)
+enum hri_share_seen {
+    HRI_SHARE_WHOLE,
+    HRI_SHARE_BUSY, /* it was being written, or has changed */
+    HRI_SHARE_SHORT /* the file ends before */
+};
+
+static inline enum hri_share_seen hri_share_read(int fd, uint32_t index,
+                                                 struct hri_share_content *content)
 {
-    return hri_fetch_add_acq_rel(&head->request, 1) + 1; /* PAIR share-2 */
+    size_t at = HRI_SHARE_HEAD + index * HRI_SHARE_SECTION;
+    uint64_t before, after;
+
+    if (!hri_share_pread(fd, &before, sizeof(before), at)) /* PAIR share-1: one version, whole */
+        return HRI_SHARE_SHORT;
+    if (before % 2 != 0)
+        return HRI_SHARE_BUSY;
+    if (!hri_share_pread(fd, content, sizeof(*content),
+                         at + offsetof(struct hri_share_section, words)) ||
+        !hri_share_pread(fd, &after, sizeof(after), at)) /* PAIR share-1: no word is of a later */
+        return HRI_SHARE_SHORT;
+    return before == after ? HRI_SHARE_WHOLE : HRI_SHARE_BUSY;
 }
 
+/* The head of a moment. Behind it, what its `answer` says has been written is read (PAIR share-2). */
+static inline bool hri_share_read_head(int fd, struct hri_share_head *head)
+{
+    return hri_share_pread(fd, head, sizeof(*head), 0);
+}
+
+/* Whether figures are there that are younger than the request. Were the counter's bytes of two moments, which no copying
+ * by words allows, older ones could pass for them. */
 static inline bool hri_share_is_answered(const struct hri_share_head *head, uint32_t request)
 {
-    /* PAIR share-2: the sections were written before */
-    return (int32_t)(hri_load_acquire(&head->answer) - request) >= 0;
+    return (int32_t)(head->answer - request) >= 0;
 }
 
 #endif

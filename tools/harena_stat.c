@@ -73,39 +73,49 @@ static void number_names(struct hri_share_content *contents, unsigned count)
     }
 }
 
-static void read_providers(const struct share_file *file)
+static bool read_providers(struct share_file *file)
 {
-    struct hri_share_content *content = seen.contents;
-    uint32_t at = 0;
-
-    seen.count = 0;
-    while (seen.count < HRI_SHARE_SECTIONS && share_file_next(file, &at, content)) {
-        struct hri_report *report = &seen.reports[seen.count++];
+    if (!share_file_read(file, seen.contents, &seen.count))
+        return false;
+    for (uint32_t i = 0; i < seen.count; i++) {
+        struct hri_share_content *content = &seen.contents[i];
+        struct hri_report *report = &seen.reports[i];
 
         qsort(content->names, content->name_count, sizeof(*content->names), compare_names);
         report->figures.name = content->name;
         memcpy(report->figures.of, content->of, sizeof(content->of));
         report->next_name = next_name;
-        report->ctx = content++;
+        report->ctx = content;
     }
     number_names(seen.contents, seen.count);
-    seen.time = hri_load_relaxed(&file->head->time); /* relaxed: to be shown */
+    seen.time = file->head.time;
+    return true;
+}
+
+/* What an open file has to show, also if its process is stopped. */
+static bool ask_and_read(struct share_file *file)
+{
+    seen.fresh = share_file_ask(file, ANSWER_MS);
+    if (!read_providers(file))
+        return false;
+    if (seen.fresh)
+        return true;
+    if (!share_file_lives(file))
+        return false;
+    snprintf(file->why, sizeof(file->why), "process %u does not answer: is it stopped?", file->pid);
+    return true;
 }
 
 /* False: there is nothing to see; file->why says why. */
 static bool look(struct share_file *file, uint32_t pid)
 {
-    bool lives;
+    bool is_shown;
 
     if (!share_file_open(file, pid))
         return false;
-    seen.fresh = share_file_ask(file, ANSWER_MS);
-    read_providers(file);
-    lives = seen.fresh || share_file_lives(file);
-    if (!seen.fresh && lives)
-        snprintf(file->why, sizeof(file->why), "process %u does not answer: is it stopped?", pid);
+    is_shown = ask_and_read(file);
     share_file_close(file);
-    return lives;
+    return is_shown;
 }
 
 /* ---- once ---- */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The file of another process. Layer 9.
  *
+ * It is read, and never through a mapping: its process, or another of its user's, may cut it short at any time.
+ *
  * A file is stale if no process has its number, if the process with that number began at another time, or if it does not
  * have the file mapped: then it is another program by now (exec) and knows nothing of it. */
 #define _GNU_SOURCE 1
@@ -79,7 +81,7 @@ static bool has_mapped(uint32_t pid, uint64_t inode)
 
 bool share_file_lives(struct share_file *file)
 {
-    if (file->head == NULL || hri_process_start(file->pid) != file->head->start)
+    if (file->fd < 0 || hri_process_start(file->pid) != file->head.start)
         return no(file, "process %u has ended", file->pid);
     if (!has_mapped(file->pid, file->inode))
         return no(file, "process %u runs another program by now; its last one left %s", file->pid,
@@ -155,96 +157,112 @@ static bool is_trusted(struct share_file *file, const struct stat *status)
     return true;
 }
 
-static bool has_right_head(struct share_file *file)
+static bool read_head(struct share_file *file)
 {
-    const struct hri_share_head *head = file->head;
+    return hri_share_read_head(file->fd, &file->head) ||
+           no(file, "%s is no file of Harena's: too short", file->path);
+}
 
+static bool has_right_head(struct share_file *file, off_t size)
+{
+    const struct hri_share_head *head = &file->head;
+
+    if (!read_head(file))
+        return false;
     if (memcmp(head->magic, HRI_SHARE_MAGIC, sizeof(head->magic)) != 0)
         return no(file, "%s is no file of Harena's", file->path);
     if (head->version != HRI_SHARE_VERSION)
         return no(file, "%s is of another version of Harena (%u, not %u)", file->path,
                   head->version, HRI_SHARE_VERSION);
+    if (size > (off_t)(HRI_SHARE_HEAD + HRI_SHARE_SECTIONS * HRI_SHARE_SECTION))
+        return no(file, "%s is no file of Harena's: too long", file->path);
     if (head->pid != file->pid)
         return no(file, "%s is of another process (%u)", file->path, head->pid);
     return share_file_lives(file);
 }
 
-static bool open_descriptor(struct share_file *file, int fd)
+static bool open_descriptor(struct share_file *file)
 {
     struct stat status;
     void *at;
 
-    if (fstat(fd, &status) != 0)
+    if (fstat(file->fd, &status) != 0)
         return no(file, "%s: %s", file->path, strerror(errno));
+    file->inode = status.st_ino;
     if (!is_trusted(file, &status))
         return false;
-    if ((size_t)status.st_size < HRI_SHARE_HEAD)
+    if (status.st_size < (off_t)HRI_SHARE_HEAD)
         return no(file, "%s is no file of Harena's: too short", file->path);
-    at = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (!has_right_head(file, status.st_size))
+        return false;
+    at = mmap(NULL, HRI_SHARE_HEAD, PROT_READ | PROT_WRITE, MAP_SHARED, file->fd, 0);
     if (at == MAP_FAILED)
         return no(file, "%s: %s", file->path, strerror(errno));
-    file->head = at;
-    file->bytes = (size_t)status.st_size;
-    file->inode = status.st_ino;
-    if (has_right_head(file))
+    file->page = at;
+    return true;
+}
+
+bool share_file_open(struct share_file *file, uint32_t pid)
+{
+    *file = (struct share_file){.pid = pid, .fd = -1};
+    if (!find(file))
+        return false;
+    /* Neither a link nor a pipe that somebody may have put there leads anywhere. */
+    file->fd = open(file->path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (file->fd < 0)
+        return no(file, "%s: %s", file->path, strerror(errno));
+    if (open_descriptor(file))
         return true;
     share_file_close(file);
     return false;
 }
 
-bool share_file_open(struct share_file *file, uint32_t pid)
-{
-    bool opened;
-    int fd;
-
-    *file = (struct share_file){.pid = pid};
-    if (!find(file))
-        return false;
-    /* Neither a link nor a pipe that somebody may have put there leads anywhere. */
-    fd = open(file->path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return no(file, "%s: %s", file->path, strerror(errno));
-    opened = open_descriptor(file, fd);
-    close(fd);
-    return opened;
-}
-
 void share_file_close(struct share_file *file)
 {
-    if (file->head != NULL)
-        munmap(file->head, file->bytes);
-    file->head = NULL;
+    if (file->page != NULL)
+        munmap(file->page, HRI_SHARE_HEAD);
+    if (file->fd >= 0)
+        close(file->fd);
+    file->page = NULL;
+    file->fd = -1;
 }
 
 /* ---- ask and read ---- */
 
 bool share_file_ask(struct share_file *file, int milliseconds)
 {
-    uint32_t request = hri_share_ask(file->head), answer;
+    int error = hri_process_raise(&file->page->request);
+    uint32_t request;
 
-    hri_process_wake(&file->head->request);
-    for (int waited = 0; !hri_share_is_answered(file->head, request); waited += SLICE_MS) {
+    if (!read_head(file))
+        return false;
+    if (error != 0)
+        return no(file, "%s: %s", file->path, strerror(-error));
+    request = file->head.request; /* ours, or a later one */
+    for (int waited = 0; !hri_share_is_answered(&file->head, request); waited += SLICE_MS) {
         if (waited >= milliseconds)
             return no(file, "process %u does not answer: is it stopped?", file->pid);
         if (!share_file_lives(file))
             return false;
-        answer = hri_load_relaxed(&file->head->answer); /* relaxed: looked at again */
-        if ((int32_t)(answer - request) < 0)
-            hri_process_wait(&file->head->answer, answer, SLICE_MS);
+        hri_process_wait(&file->page->answer, file->head.answer, SLICE_MS);
+        if (!read_head(file))
+            return false;
     }
     return true;
 }
 
-static bool read_section(const struct hri_share_section *section, struct hri_share_content *content)
+static enum hri_share_seen read_section(int fd, uint32_t index, struct hri_share_content *content)
 {
     const struct timespec pause = {0, 1000000};
+    enum hri_share_seen seen = HRI_SHARE_BUSY;
 
     for (int tries = 0; tries < READ_TRIES; tries++) {
-        if (hri_share_read(section, content))
-            return true;
+        seen = hri_share_read(fd, index, content);
+        if (seen != HRI_SHARE_BUSY)
+            break;
         nanosleep(&pause, NULL);
     }
-    return false;
+    return seen;
 }
 
 /* What another process wrote is not believed in what memory depends on. */
@@ -257,19 +275,23 @@ static void make_safe(struct hri_share_content *content)
         content->names[i].name[HRI_NAME_SIZE - 1] = '\0';
 }
 
-bool share_file_next(const struct share_file *file, uint32_t *at, struct hri_share_content *content)
+bool share_file_read(struct share_file *file, struct hri_share_content contents[HRI_SHARE_SECTIONS],
+                     uint32_t *count)
 {
-    size_t room = (file->bytes - HRI_SHARE_HEAD) / HRI_SHARE_SECTION;
-    uint32_t sections = hri_load_relaxed(&file->head->sections); /* relaxed: a bound */
+    *count = 0;
+    if (!read_head(file))
+        return false;
+    for (uint32_t i = 0; i < file->head.sections && i < HRI_SHARE_SECTIONS; i++) {
+        struct hri_share_content *content = &contents[*count];
+        enum hri_share_seen seen = read_section(file->fd, i, content);
 
-    while (*at < sections && *at < room && *at < HRI_SHARE_SECTIONS) {
-        size_t offset = HRI_SHARE_HEAD + (*at)++ * HRI_SHARE_SECTION;
-
-        if (!read_section((const void *)((const char *)file->head + offset), content))
+        if (seen == HRI_SHARE_SHORT)
+            return no(file, "%s is no file of Harena's: too short for the %u providers it tells of",
+                      file->path, file->head.sections);
+        if (seen != HRI_SHARE_WHOLE || content->used == 0)
             continue;
         make_safe(content);
-        if (content->used != 0)
-            return true;
+        ++*count;
     }
-    return false;
+    return true;
 }

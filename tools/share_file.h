@@ -10,10 +10,11 @@
 struct share_file {
     uint32_t pid;
     char path[512];
-    struct hri_share_head *head; /* NULL: not open */
-    size_t bytes;
+    int fd; /* -1: not open */
     uint64_t inode;
-    char why[800]; /* one line, when a function has said no */
+    struct hri_share_head head;  /* as it was read last */
+    struct hri_share_head *page; /* mapped: where the kernel waits and wakes; not read */
+    char why[800];               /* one line, when a function has said no */
 };
 
 /* Opens the file of a process, if there is one that can be trusted. */
@@ -25,9 +26,9 @@ void share_file_close(struct share_file *file);
 bool share_file_ask(struct share_file *file, int milliseconds);
 bool share_file_lives(struct share_file *file);
 
-/* Reads provider after provider from *at on, which begins with 0. False: there are no more. One that is being written
- * all the time, because its process has ended or stopped in the middle of that, is left out. */
-bool share_file_next(const struct share_file *file, uint32_t *at,
-                     struct hri_share_content *content);
+/* Reads all providers that are shown, and the head. False: the file is shorter than it says. A provider that is being
+ * written all the time, because its process has ended or stopped in the middle of that, is left out. */
+bool share_file_read(struct share_file *file, struct hri_share_content contents[HRI_SHARE_SECTIONS],
+                     uint32_t *count);
 
 #endif

@@ -545,10 +545,86 @@ START_TEST(a_file_that_is_none)
 }
 END_TEST
 
+/* A file of two providers is as long as that: one that is cut short is not taken for one of fewer, and no more is read
+ * of a long one than there can be. */
+START_TEST(a_file_of_a_wrong_length)
+{
+    const off_t one = HRI_SHARE_HEAD + HRI_SHARE_SECTION;
+    struct child child;
+    char path[512];
+
+    start_child(&child);
+    stop_child(&child);
+    strcpy(path, file_of(&child));
+    ck_assert_int_eq(truncate(path, (off_t)(64 * GIB)), 0);
+    refuses(&child, "is no file of Harena's: too long");
+    ck_assert_int_eq(truncate(path, one + 100), 0);
+    refuses(&child, "is no file of Harena's: too short for the 2 providers");
+    ck_assert_int_eq(truncate(path, (off_t)HRI_SHARE_HEAD), 0);
+    refuses(&child, "is no file of Harena's: too short for the 2 providers");
+    end_child(&child, SIGKILL);
+}
+END_TEST
+
+/* Waits until harena-stat has asked, which it does when it has found the file good. */
+static void await_request(const char *path, uint32_t before)
+{
+    uint32_t now = before;
+    int fd = open(path, O_RDONLY);
+
+    ck_assert_int_ge(fd, 0);
+    while (now == before) {
+        usleep(1000);
+        ck_assert_int_eq(
+            pread(fd, &now, sizeof now, (off_t)offsetof(struct hri_share_head, request)),
+            sizeof now);
+    }
+    close(fd);
+}
+
+/* Cuts the file between harena-stat's readings, while it waits for a process that is stopped. NULL: the second that it
+ * waits was over before, which only the machine can help. */
+static const struct answer *cut_while_asked(off_t size)
+{
+    const struct answer *answer;
+    struct child child;
+    char path[512];
+    int out, err;
+    pid_t stat;
+
+    start_child(&child);
+    stop_child(&child); /* before anybody has asked it */
+    strcpy(path, file_of(&child));
+    stat = start_stat("--json", number(child.pid), &out, &err);
+    await_request(path, 0);
+    ck_assert_int_eq(truncate(path, size), 0);
+    answer = finish_stat(stat, out, err);
+    end_child(&child, SIGKILL);
+    return answer->status != 0 ? answer : NULL;
+}
+
+START_TEST(a_file_that_is_cut_while_it_is_read)
+{
+    static const off_t sizes[] = {0, HRI_SHARE_HEAD, HRI_SHARE_HEAD + HRI_SHARE_SECTION + 100};
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const struct answer *answer = NULL;
+
+        for (int tries = 0; tries < 10 && answer == NULL; tries++)
+            answer = cut_while_asked(sizes[i]);
+        ck_assert_msg(answer != NULL, "what is cut to %jd bytes is shown", (intmax_t)sizes[i]);
+        ck_assert_int_eq(answer->status, 1);
+        ck_assert_ptr_nonnull(strstr(answer->err, "is no file of Harena's: too short"));
+        ck_assert_str_eq(answer->out, "");
+    }
+}
+END_TEST
+
 /* Counts, names and sections that lie lead nowhere. */
 START_TEST(what_the_file_says_is_not_believed)
 {
     const uint64_t many = UINT64_MAX;
+    const uint32_t two = 2;
     const off_t section = (off_t)HRI_SHARE_HEAD;
     char names[HRI_NAME_SIZE];
     struct child child;
@@ -560,6 +636,8 @@ START_TEST(what_the_file_says_is_not_believed)
     strcpy(path, file_of(&child));
     memset(names, '\xff', sizeof names);
     write_at(path, offsetof(struct hri_share_head, sections), &many, 4);
+    refuses(&child, "too short for the 4294967295 providers it tells of");
+    write_at(path, offsetof(struct hri_share_head, sections), &two, 4);
     write_at(path, section + 8 + (off_t)offsetof(struct hri_share_content, name_count), &many, 8);
     write_at(path, section + 8 + (off_t)offsetof(struct hri_share_content, name), names,
              sizeof names);
@@ -777,7 +855,8 @@ static RUN_TESTS_AROUND("harena_stat", make_directory, remove_directory,
                         text_and_prometheus, wrong_use_is_told, who_shows_nothing,
                         a_stale_file_is_told, another_program_of_the_process,
                         a_file_that_others_may_use, no_link_is_followed, a_copy_is_not_the_file,
-                        a_file_that_is_none, what_the_file_says_is_not_believed,
+                        a_file_that_is_none, a_file_of_a_wrong_length,
+                        a_file_that_is_cut_while_it_is_read, what_the_file_says_is_not_believed,
                         a_stopped_process_is_told, a_process_that_dies_while_it_is_asked,
                         live_until_q, live_until_ctrl_c_and_no_wider_than_the_terminal,
                         live_until_the_process_ends)

@@ -67,19 +67,20 @@ static void remove_directory(void)
     rmdir(directory);
 }
 
-/* The file, as another process would see it. */
+static int file; /* as another process has it open */
+
+/* The same, mapped. */
 static struct hri_share_head *mapped(size_t *bytes)
 {
     struct stat status;
-    int fd = open(only_file(), O_RDWR);
     void *at;
 
-    ck_assert_int_ge(fd, 0);
-    ck_assert_int_eq(fstat(fd, &status), 0);
+    file = open(only_file(), O_RDWR | O_CLOEXEC);
+    ck_assert_int_ge(file, 0);
+    ck_assert_int_eq(fstat(file, &status), 0);
     *bytes = (size_t)status.st_size;
-    at = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    at = mmap(NULL, *bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     ck_assert_ptr_ne(at, MAP_FAILED);
-    close(fd);
     return at;
 }
 
@@ -88,23 +89,40 @@ static struct hri_share_section *section_of(struct hri_share_head *head, uint32_
     return (void *)((char *)head + HRI_SHARE_HEAD + index * HRI_SHARE_SECTION);
 }
 
+static struct hri_share_head head_now(void)
+{
+    struct hri_share_head head;
+
+    EXPECT(hri_share_read_head(file, &head));
+    return head;
+}
+
 /* Asks until the thread has answered. */
 static void ask(struct hri_share_head *head)
 {
-    uint32_t request = hri_share_ask(head);
+    struct hri_share_head seen;
+    uint32_t request;
 
-    hri_process_wake(&head->request);
-    while (!hri_share_is_answered(head, request))
-        hri_process_wait(&head->answer, request - 1, 1000);
+    EXPECT(hri_process_raise(&head->request) == 0);
+    request = head_now().request;
+    while (seen = head_now(), !hri_share_is_answered(&seen, request))
+        hri_process_wait(&head->answer, seen.answer, 1000);
 }
 
 static struct hri_share_content content;
 
+static void read_whole(uint32_t index)
+{
+    enum hri_share_seen seen;
+
+    while ((seen = hri_share_read(file, index, &content)) != HRI_SHARE_WHOLE)
+        EXPECT(seen == HRI_SHARE_BUSY);
+}
+
 static const struct hri_share_content *fresh(struct hri_share_head *head, uint32_t index)
 {
     ask(head);
-    while (!hri_share_read(section_of(head, index), &content))
-        continue;
+    read_whole(index);
     return &content;
 }
 
@@ -146,8 +164,7 @@ START_TEST(figures_are_those_of_the_moment)
     ck_assert_uint_eq(head->version, HRI_SHARE_VERSION);
     ck_assert_uint_eq(head->pid, (unsigned)getpid());
     ck_assert_uint_eq(head->sections, 1);
-    while (!hri_share_read(section_of(head, 0), &content)) /* also before anybody asks */
-        continue;
+    read_whole(0); /* also before anybody asks */
     ck_assert_str_eq(content.name, "test");
     ck_assert_uint_eq(content.of[HRI_LIMIT], 32 * MIB);
     ck_assert_uint_eq(content.of[HRI_IN_USE], 0);
@@ -446,7 +463,8 @@ END_TEST
 /* ---- sections: no version is ever mixed with another ---- */
 
 static struct {
-    struct hri_share_section section;
+    struct hri_share_section *section;
+    int file;
     atomic_uint writing;
     atomic_uint read;
 } race;
@@ -461,7 +479,7 @@ static void write_versions(void *ctx, unsigned index)
          version++) {
         for (int i = 0; i < HRI_SHARE_WORDS; i++)
             words[i] = version;
-        hri_share_write(&race.section, &mine);
+        hri_share_write(race.section, &mine);
         if (test_failed())
             break;
         if (version % 16 == 0)
@@ -478,7 +496,11 @@ static void read_versions(void *ctx, unsigned index)
 
     (void)ctx;
     while (atomic_load(&race.writing) != 0) {
-        if (!hri_share_read(&race.section, &mine[index]))
+        enum hri_share_seen seen = hri_share_read(race.file, 0, &mine[index]);
+
+        if (!TEST_EXPECT(seen != HRI_SHARE_SHORT))
+            return;
+        if (seen == HRI_SHARE_BUSY)
             continue;
         atomic_fetch_add(&race.read, 1);
         TEST_EXPECT(words[0] >= last);
@@ -493,7 +515,16 @@ static void read_versions(void *ctx, unsigned index)
 START_TEST(a_section_is_read_whole)
 {
     const test_role roles[] = {{write_versions, 1}, {read_versions, 3}, {NULL, 0}};
+    const size_t bytes = HRI_SHARE_HEAD + HRI_SHARE_SECTION;
+    char path[128];
+    void *at;
 
+    snprintf(path, sizeof path, "%s/harena-race", directory);
+    race.file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ck_assert_int_eq(ftruncate(race.file, (off_t)bytes), 0);
+    at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, race.file, 0);
+    ck_assert_ptr_ne(at, MAP_FAILED);
+    race.section = section_of(at, 0);
     atomic_store(&race.writing, 1);
     test_team(roles, NULL);
 }
