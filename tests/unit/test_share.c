@@ -364,7 +364,7 @@ static int in_child(void (*fn)(void))
         fn();
     ck_assert_int_gt(child, 0);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
-    ck_assert(WIFEXITED(status));
+    ck_assert_msg(WIFEXITED(status), "a child ended by signal %d", WTERMSIG(status));
     return WEXITSTATUS(status);
 }
 
@@ -576,6 +576,63 @@ START_TEST(providers_come_and_go_while_somebody_looks)
 }
 END_TEST
 
+/* ---- forks while the figures' lock is taken ---- */
+
+static atomic_bool forking;
+
+/* Is in the lock for most of its time: the provider is shown already, and others before it. */
+static void show_again_until_told(void *provider, unsigned index)
+{
+    (void)index;
+    while (atomic_load(&forking) && TEST_EXPECT(harena_stat_share(provider) == 0))
+        continue;
+}
+
+/* Each step takes the lock, but for the first. */
+static void child_of_a_fork_under_the_lock(void)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_provider *provider;
+
+    signal(SIGALRM, SIG_DFL); /* Check's own would kill the test, too, and say nothing of a child */
+    alarm(20);
+    options.reserve = 2 * MIB;
+    provider = harena_provider_create(&options);
+    if (provider == NULL)
+        _exit(1);
+    if (!TEST_TSAN && harena_stat_share(provider) != 0) /* no thread in a child of that one */
+        _exit(2);
+    if (harena_provider_destroy(provider) != 0)
+        _exit(3);
+    exit(0);
+}
+
+/* The thread that has the lock is not in the child, which takes it when a provider begins or ends to be shown. */
+START_TEST(a_fork_leaves_no_lock_taken)
+{
+    harena_provider *providers[HRI_SHARE_SECTIONS];
+    test_thread threads[2];
+
+    if (under_valgrind()) { /* which calls the stacks of threads that the child has not leaks of the child */
+        puts("a_fork_leaves_no_lock_taken: not under Valgrind");
+        return;
+    }
+    for (unsigned i = 0; i < HRI_SHARE_SECTIONS; i++) {
+        providers[i] = provider_of(2 * MIB, 0, NULL);
+        ck_assert_int_eq(harena_stat_share(providers[i]), 0);
+    }
+    atomic_store(&forking, true);
+    for (unsigned i = 0; i < 2; i++)
+        test_spawn(&threads[i], show_again_until_told, providers[HRI_SHARE_SECTIONS - 1], i);
+    for (unsigned i = 0; i < test_rounds(100) && !test_failed(); i++)
+        ck_assert_int_eq(in_child(child_of_a_fork_under_the_lock), 0);
+    atomic_store(&forking, false);
+    for (unsigned i = 0; i < 2; i++)
+        test_join(&threads[i]);
+    TEST_NO_FAILURE();
+}
+END_TEST
+
 RUN_TESTS_AROUND("share", make_directory, remove_directory, the_file_is_the_users_alone,
                  figures_are_those_of_the_moment, who_does_not_ask_costs_nothing,
                  a_directory_of_others_is_not_used, what_an_earlier_program_left_is_replaced,
@@ -584,4 +641,4 @@ RUN_TESTS_AROUND("share", make_directory, remove_directory, the_file_is_the_user
                  the_environment_shows_every_provider, no_environment_shows_none,
                  exit_removes_the_file, a_child_shows_its_own_or_nothing,
                  signals_are_for_the_others, a_section_is_read_whole,
-                 providers_come_and_go_while_somebody_looks)
+                 providers_come_and_go_while_somebody_looks, a_fork_leaves_no_lock_taken)
