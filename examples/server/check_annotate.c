@@ -87,8 +87,9 @@ static const char *random_code(struct client *client)
 static cJSON *random_string(struct client *client)
 {
     static const char *const odd[] = {
-        "",  "x",      "fr-75", " deu", "deu ", "DEU", "\"quoted\"\\", "tab\there\nand there",
-        "é", "日本語", "😀",     "/",    "\x01", "de",  "FR-",          "name"};
+        "",        "x",      "fr-75", " deu", "deu ", "DEU", "\"quoted\"\\", "tab\there\nand there",
+        "é",       "日本語", "😀",     "/",    "\x01", "de",  "FR-",          "name",
+        "\\u0000", "\\\\uZ"};
     if (client_random(client, 2))
         return cJSON_CreateString(random_code(client));
     return cJSON_CreateString(odd[client_random(client, sizeof odd / sizeof odd[0])]);

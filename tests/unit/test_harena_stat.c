@@ -381,13 +381,16 @@ START_TEST(text_and_prometheus)
     ck_assert_ptr_null(strstr(head + 1, "# TYPE harena_in_use_bytes "));
     ck_assert_ptr_nonnull(strstr(head, "\nharena_in_use_bytes{provider=\"test\"} "));
     ck_assert_ptr_nonnull(strstr(head, "\nharena_in_use_bytes{provider=\"default\"} "));
-    tell(&child, "twin");
-    read_figures(&child);
+    for (int i = 0; i < 2; i++) {
+        tell(&child, "twin");
+        read_figures(&child);
+    }
     answer = run_stat("--prometheus", number(child.pid));
     head = strstr(answer->out, "\nharena_in_use_bytes{provider=\"test\"} ");
     ck_assert_ptr_nonnull(head);
     ck_assert_ptr_null(strstr(head + 1, "\nharena_in_use_bytes{provider=\"test\"} "));
     ck_assert_ptr_nonnull(strstr(answer->out, "\nharena_in_use_bytes{provider=\"test#2\"} 0\n"));
+    ck_assert_ptr_nonnull(strstr(answer->out, "\nharena_in_use_bytes{provider=\"test#3\"} 0\n"));
     end_child(&child, 0);
 }
 END_TEST
