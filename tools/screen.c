@@ -23,16 +23,22 @@ static void on_signal(int number)
     ended = 1;
 }
 
+static void handle_signals(void (*handler)(int number))
+{
+    struct sigaction action = {.sa_handler = handler}; /* without SA_RESTART: poll ends */
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
 bool screen_begin(void)
 {
-    struct sigaction action = {.sa_handler = on_signal}; /* without SA_RESTART: poll ends */
     struct termios now;
 
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
+    handle_signals(on_signal);
     now = before;
     now.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     now.c_cc[VMIN] = 0;
@@ -44,6 +50,8 @@ bool screen_begin(void)
 
 void screen_end(void)
 {
+    handle_signals(
+        SIG_IGN); /* a second Ctrl-C would interrupt the write, and leave the terminal as it is */
     fputs("\x1b[?25h\x1b[?1049l", stdout);
     fflush(stdout);
     tcsetattr(STDIN_FILENO, TCSANOW, &before);
