@@ -306,7 +306,7 @@ static void *step(void *worker)
 
 static pthread_mutex_t turn_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t done = PTHREAD_COND_INITIALIZER; /* it is the main thread's turn again */
-static struct worker *turn; /* NULL: the main thread's */
+static struct worker *turn;                            /* NULL: the main thread's */
 static enum { STEP, LEAVE, EXIT } order;
 
 static void *work(void *worker)
