@@ -75,8 +75,8 @@ static uint32_t reclaims(const harena_provider *p)
     return hri_load_acquire(&p->reclaims); /* PAIR reclaims-1: raised when the chunks are back */
 }
 
-/* Before somebody is refused: waits for purges, ends quarantine, empties the pools, once, then gets back what RCU holds.
- * True: it is worth looking again. */
+/* Before somebody is refused: ends quarantine, empties the pools, once, then gets back what RCU holds, then waits for what
+ * others purge. True: it is worth looking again. */
 static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
 {
     void (*drop_idle)(harena_provider *) =
@@ -84,14 +84,14 @@ static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
     bool (*hook)(harena_provider *, uint32_t) =
         hri_load_acquire(&p->reclaim); /* PAIR domain-1: set with the first domain */
 
-    if (hri_limit_wait_for_purge(p, seen) || hri_guard_flush(p))
+    if (hri_guard_flush(p))
         return true;
     if (drop_idle != NULL && !*pools_are_empty) {
         *pools_are_empty = true;
         drop_idle(p);
         return true;
     }
-    return hook != NULL && hook(p, seen);
+    return (hook != NULL && hook(p, seen)) || hri_limit_wait_for_purge(p, seen);
 }
 
 /* Whether a request that began to look for room at *began (0: now) has looked long enough. Others may have been faster
@@ -163,6 +163,7 @@ static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
 {
     size_t bytes = length * HRI_CHUNK;
     bool pools_are_empty = false, over_budget = false, last = bytes > p->region_size;
+    bool may_purge = true;
     uint64_t began = 0;
 
     for (;;) {
@@ -188,8 +189,8 @@ static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
             return hri_limit_refuse(
                 p, over_budget ? HARENA_EVENT_LIMIT : HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, bytes,
                 name);
-        if (over_budget)
-            hri_retention_make_room(p, length);
+        if (over_budget && may_purge)
+            may_purge = hri_retention_make_room(p, length);
         last = is_late(&began) || (!(over_budget && hri_limit_budget(p) >= length) &&
                                    !reclaim(p, seen, &pools_are_empty)); /* one more look */
     }

@@ -41,9 +41,20 @@ static bool purge(harena_provider *p, char *at, size_t bytes)
     return error == 0;
 }
 
+/* Bytes that a purge of this block would give back if it is free; else 0. A look. */
+static uint64_t bytes_to_purge(const harena_provider *p, uint32_t block)
+{
+    uint64_t state = hri_load_relaxed(&p->blocks.table[block].state); /* relaxed: a look */
+
+    return (state & HRI_TAKEN_ALL) == 0 ? (uint64_t)__builtin_popcountll(state >> 32) * HRI_CHUNK
+                                        : 0;
+}
+
 /* Claims a free block. Ended by purge_claimed or unclaim. */
 static bool claim(harena_provider *p, uint32_t block, uint64_t *state)
 {
+    if (bytes_to_purge(p, block) == 0)
+        return false;
     hri_limit_begin_purge(p);
     if (hri_blocks_claim(&p->blocks, block, state))
         return true;
@@ -85,28 +96,27 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
 static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, uint32_t room)
 {
     uint32_t block = hri_load_relaxed(&p->blocks.used);
-    uint64_t taken, free_warm, state, done = 0;
+    uint64_t taken, free_warm, left, state, done = 0;
     int looks = INT32_MAX;
 
+    if (p->source.purge == NULL)
+        return 0;
     hri_blocks_count(&p->blocks, &taken, &free_warm);
-    while (hri_blocks_find_free(&p->blocks, &block, &looks)) {
-        uint64_t warm;
+    left = free_warm * HRI_CHUNK;
+    while (left > hri_max(keep, least) && hri_blocks_find_free(&p->blocks, &block, &looks)) {
+        uint64_t bytes = hri_min(bytes_to_purge(p, block), left);
 
-        if ((free_warm - done) * HRI_CHUNK <= hri_max(keep, least) ||
-            (room != 0 && hri_limit_budget(p) >= room))
+        if (room != 0 && hri_limit_budget(p) >= room)
             break;
-        if (!claim(p, block, &state))
+        if (left - bytes < least || !claim(p, block, &state))
             continue;
-        warm = (uint64_t)__builtin_popcountll(state >> 32);
-        if ((free_warm - done - hri_min(warm, free_warm - done)) * HRI_CHUNK < least) {
-            unclaim(p, block); /* this one would be too much */
-            continue;
-        }
         if (!purge_claimed(p, block, state))
             break;
-        done += hri_min(warm, free_warm - done);
+        bytes = hri_min((uint64_t)__builtin_popcountll(state >> 32) * HRI_CHUNK, left);
+        left -= bytes;
+        done += bytes;
     }
-    return done * HRI_CHUNK;
+    return done;
 }
 
 /* Purges one chunk if it is free and warm; how many that were. *refused: the OS or the page source does not. */
@@ -132,48 +142,52 @@ static uint64_t purge_chunk(harena_provider *p, uint32_t chunk, bool *refused)
     return 1;
 }
 
-/* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. */
-static void purge_chunks(harena_provider *p, uint64_t chunks)
+/* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. Bytes. */
+static size_t purge_chunks(harena_provider *p, uint64_t chunks)
 {
     uint32_t end = hri_load_relaxed(&p->blocks.used) * HRI_BLOCK_CHUNKS;
+    uint64_t left = chunks;
     bool refused = p->source.purge == NULL;
 
-    for (uint32_t chunk = 0; chunk < end && chunks != 0 && !refused; chunk++) {
+    for (uint32_t chunk = 0; chunk < end && left != 0 && !refused; chunk++) {
         if (!hri_blocks_is_ready(&p->blocks, chunk))
             continue;
         hri_limit_begin_purge(p);
-        chunks -= purge_chunk(p, chunk, &refused);
+        left -= purge_chunk(p, chunk, &refused);
         hri_limit_end_purge(p);
     }
+    return (chunks - left) * HRI_CHUNK;
 }
 
-void hri_retention_make_room(harena_provider *p, uint32_t length)
+bool hri_retention_make_room(harena_provider *p, uint32_t length)
 {
-    purge_blocks(p, 0, 0, length);
+    size_t purged = purge_blocks(p, 0, 0, length);
+
     if (hri_limit_budget(p) < length)
-        purge_chunks(p, length);
+        purged += purge_chunks(p, length);
+    return purged != 0;
 }
 
-/* Bytes in free blocks, as many as are counted before there is the ballast. */
-static uint64_t free_of_ballast(const harena_provider *p)
+/* Whether the free blocks but this one (HRI_NO_CHUNK: all of them) hold so many bytes. A look. */
+static bool free_blocks_hold(const harena_provider *p, uint64_t bytes, uint32_t but)
 {
     uint32_t block = hri_load_relaxed(&p->blocks.used);
-    uint64_t bytes = 0;
+    uint64_t found = 0;
     int looks = INT32_MAX;
 
-    while (bytes <= p->ballast && hri_blocks_find_free(&p->blocks, &block, &looks))
-        bytes +=
-            (uint64_t)__builtin_popcountll(hri_load_relaxed(&p->blocks.table[block].state) >> 32) *
-            HRI_CHUNK;
-    return bytes;
+    while (found < bytes && hri_blocks_find_free(&p->blocks, &block, &looks))
+        found += block != but ? bytes_to_purge(p, block) : 0;
+    return found >= bytes;
 }
 
-/* Claims a free block that is not needed for the ballast. */
+/* Claims a free block that is not needed for the ballast: looked at before, so that no claim is in vain, and after, because
+ * others claim too. */
 static bool claim_surplus(harena_provider *p, uint32_t block, uint64_t *state)
 {
-    if (!claim(p, block, state))
+    if (bytes_to_purge(p, block) == 0 || !free_blocks_hold(p, p->ballast, block) ||
+        !claim(p, block, state))
         return false;
-    if (p->ballast == 0 || free_of_ballast(p) >= p->ballast) /* without this block */
+    if (free_blocks_hold(p, p->ballast, block))
         return true;
     unclaim(p, block);
     return false;
@@ -347,7 +361,8 @@ void hri_retention_look(harena_provider *p)
 /* Whether a later tick may give something back. */
 static bool has_more(const harena_provider *p)
 {
-    return p->retain_percent != HARENA_RETAIN_ALL && free_of_ballast(p) > p->ballast;
+    return p->retain_percent != HARENA_RETAIN_ALL &&
+           free_blocks_hold(p, (uint64_t)p->ballast + 1, HRI_NO_CHUNK);
 }
 
 int harena_provider_tick(harena_provider *provider)

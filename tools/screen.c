@@ -23,22 +23,16 @@ static void on_signal(int number)
     ended = 1;
 }
 
-static void handle_signals(void (*handler)(int number))
-{
-    struct sigaction action = {.sa_handler = handler}; /* without SA_RESTART: poll ends */
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
-}
-
 bool screen_begin(void)
 {
+    struct sigaction action = {.sa_handler = on_signal}; /* without SA_RESTART: poll ends */
     struct termios now;
 
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
-    handle_signals(on_signal);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
     now = before;
     now.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
     now.c_cc[VMIN] = 0;
@@ -50,8 +44,7 @@ bool screen_begin(void)
 
 void screen_end(void)
 {
-    handle_signals(
-        SIG_IGN); /* a second Ctrl-C would interrupt the write, and leave the terminal as it is */
+    signal(SIGINT, SIG_IGN); /* a second Ctrl-C would interrupt the write, and its text be lost */
     fputs("\x1b[?25h\x1b[?1049l", stdout);
     fflush(stdout);
     tcsetattr(STDIN_FILENO, TCSANOW, &before);
