@@ -8,7 +8,7 @@
 
 enum {
     FIRST = 8,        /* elements of the first room */
-    DOUBLE_UPTO = 256 /* elements up to which the room doubles; beyond, it grows by a quarter */
+    DOUBLE_UPTO = 256 /* elements to which the room doubles; from there on it grows by a quarter */
 };
 
 /* Every array looks like this but for the type of its items; read and written by memcpy, because of that type. */
@@ -21,7 +21,7 @@ static size_t next_cap(size_t cap)
 {
     if (cap == 0)
         return FIRST;
-    return cap <= DOUBLE_UPTO ? 2 * cap : cap + cap / 4;
+    return cap < DOUBLE_UPTO ? 2 * cap : cap + cap / 4;
 }
 
 /* The old items and room for `cap` in all. NULL: refused. */

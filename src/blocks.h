@@ -105,18 +105,23 @@ static inline bool hri_blocks_fills_apart(const struct hri_home *home)
            hri_load_relaxed(&home->cold) >= HRI_BLOCK_CHUNKS; /* relaxed: hints */
 }
 
-/* Takes `length` adjacent chunks; *cold is how many of them are not warm, which the caller charges and then marks with
- * hri_blocks_warm, or gives back with hri_blocks_untake. At most `budget` cold ones. HRI_NO_CHUNK: none found;
- * *over_budget: some were, but with more cold ones. */
-uint32_t hri_blocks_take_run(struct hri_blocks *blocks, uint32_t length, uint64_t budget,
-                             uint64_t *cold, bool *over_budget);
+/* Where `length` adjacent chunks are free, at most `budget` of them cold, warm ones first. A look. HRI_NO_CHUNK: nowhere;
+ * *over_budget: but with more cold ones. */
+uint32_t hri_blocks_find_run(const struct hri_blocks *blocks, uint32_t length, uint64_t budget,
+                             bool *over_budget);
+
+/* Whether the `length` chunks from `chunk` on are free, at most `budget` of them cold, and none if a run of `instead`
+ * chunks might be had warm. A look. */
+bool hri_blocks_may_take(const struct hri_blocks *blocks, uint32_t chunk, uint32_t length,
+                         uint64_t budget, uint32_t instead);
+
+/* Takes the `length` chunks from `chunk` on, block by block; *cold is how many of them are not warm, which the caller
+ * charges and then marks with hri_blocks_warm, or gives back with hri_blocks_untake. False: one was not free any more, and
+ * what was taken has been given back. */
+bool hri_blocks_take_run(struct hri_blocks *blocks, uint32_t chunk, uint32_t length,
+                         uint64_t *cold);
 void hri_blocks_warm(struct hri_blocks *blocks, uint32_t chunk, uint32_t length);
 void hri_blocks_untake(struct hri_blocks *blocks, uint32_t chunk, uint32_t length);
-
-/* Takes the `length` chunks from `chunk` on, as above; at most `budget` cold ones, and none if a run of `instead` chunks
- * might be had warm. False: no. */
-bool hri_blocks_take_these(struct hri_blocks *blocks, uint32_t chunk, uint32_t length,
-                           uint64_t budget, uint32_t instead, uint64_t *cold);
 
 /* Where a run has room to become twice as long: the start of as many blocks of which nothing is taken, warm where the run
  * would lie if there are such. HRI_NO_CHUNK: there are none. A guess. */

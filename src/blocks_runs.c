@@ -3,7 +3,7 @@
 #include "blocks_state.h"
 
 enum {
-    RUN_TRIES = 64, /* lost races after which a run is refused: bounds work, not correctness */
+    RUN_TRIES = 64, /* changes under a look after which it ends: bounds work, not correctness */
 };
 
 /* Bits at which `length` set bits begin. */
@@ -52,8 +52,7 @@ void hri_blocks_warm(struct hri_blocks *b, uint32_t chunk, uint32_t length)
     }
 }
 
-/* Takes the chunks of a run one block at a time; what was taken is given back when one is missing. */
-static bool take_run_at(struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t *cold)
+bool hri_blocks_take_run(struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t *cold)
 {
     uint32_t at = chunk, left = length;
 
@@ -97,9 +96,10 @@ static uint32_t short_run_in(const struct hri_blocks *b, uint32_t block, uint32_
     return starts == 0 ? HRI_NO_CHUNK : block * HRI_BLOCK_CHUNKS + hri_lowest(starts);
 }
 
-static uint32_t take_short_run(struct hri_blocks *b, uint32_t length, uint64_t budget,
-                               bool warm_only, uint64_t *cold, bool *over_budget)
+static uint32_t find_short_run(const struct hri_blocks *b, uint32_t length, uint64_t budget,
+                               bool warm_only, bool *over_budget)
 {
+    uint64_t cold;
     uint32_t chunk;
     int tries = 0;
 
@@ -110,60 +110,52 @@ static uint32_t take_short_run(struct hri_blocks *b, uint32_t length, uint64_t b
             break;
         while (tries < RUN_TRIES &&
                (chunk = short_run_in(b, block, length, warm_only)) != HRI_NO_CHUNK) {
-            if (!look_at_run(b, chunk, length, cold)) {
-                tries++;
-                continue;
-            }
-            if (*cold > budget) {
+            if (look_at_run(b, chunk, length, &cold)) {
+                if (cold <= budget)
+                    return chunk;
                 *over_budget = true;
                 break;
             }
-            if (take_run_at(b, chunk, length, cold))
-                return chunk;
             tries++;
         }
     }
     return HRI_NO_CHUNK;
 }
 
-static uint32_t take_long_run(struct hri_blocks *b, uint32_t length, uint64_t budget,
-                              uint64_t *cold, bool *over_budget)
+static uint32_t find_long_run(const struct hri_blocks *b, uint32_t length, uint64_t budget,
+                              bool *over_budget)
 {
     uint32_t spans = (length + HRI_BLOCK_CHUNKS - 1) / HRI_BLOCK_CHUNKS, used;
-    int tries = 0;
+    uint64_t cold;
 
     if (spans > b->count)
         return HRI_NO_CHUNK;
-    for (uint32_t block = 0; block <= b->count - spans && tries < RUN_TRIES; block++) {
+    for (uint32_t block = 0; block <= b->count - spans; block++) {
         used = hri_load_relaxed(&b->used);
         if (block > used && *over_budget)
             break; /* what begins at the first unused block is all cold: nothing better comes later */
-        if (!look_at_run(b, block * HRI_BLOCK_CHUNKS, length, cold))
+        if (!look_at_run(b, block * HRI_BLOCK_CHUNKS, length, &cold))
             continue;
-        if (*cold > budget) {
-            *over_budget = true;
-            continue;
-        }
-        if (take_run_at(b, block * HRI_BLOCK_CHUNKS, length, cold))
+        if (cold <= budget)
             return block * HRI_BLOCK_CHUNKS;
-        tries++;
+        *over_budget = true;
     }
     return HRI_NO_CHUNK;
 }
 
-uint32_t hri_blocks_take_run(struct hri_blocks *b, uint32_t length, uint64_t budget, uint64_t *cold,
+uint32_t hri_blocks_find_run(const struct hri_blocks *b, uint32_t length, uint64_t budget,
                              bool *over_budget)
 {
     uint32_t chunk;
 
     *over_budget = false;
     if (length > HRI_BLOCK_CHUNKS)
-        return take_long_run(b, length, budget, cold, over_budget);
-    chunk = take_short_run(b, length, 0, true, cold, over_budget);
+        return find_long_run(b, length, budget, over_budget);
+    chunk = find_short_run(b, length, 0, true, over_budget);
     if (chunk != HRI_NO_CHUNK)
         return chunk;
     *over_budget = false; /* a purge may have come between two looks */
-    return take_short_run(b, length, budget, false, cold, over_budget);
+    return find_short_run(b, length, budget, false, over_budget);
 }
 
 /* Whether some block has so many warm chunks side by side, up to a block's. A guess. */
@@ -186,14 +178,14 @@ static bool has_warm_run(const struct hri_blocks *b, uint32_t length)
     return false;
 }
 
-bool hri_blocks_take_these(struct hri_blocks *b, uint32_t chunk, uint32_t length, uint64_t budget,
-                           uint32_t instead, uint64_t *cold)
+bool hri_blocks_may_take(const struct hri_blocks *b, uint32_t chunk, uint32_t length,
+                         uint64_t budget, uint32_t instead)
 {
-    if (chunk + (uint64_t)length > (uint64_t)b->count * HRI_BLOCK_CHUNKS ||
-        !look_at_run(b, chunk, length, cold) || *cold > budget ||
-        (*cold != 0 && has_warm_run(b, instead)))
-        return false;
-    return take_run_at(b, chunk, length, cold);
+    uint64_t cold;
+
+    return chunk + (uint64_t)length <= (uint64_t)b->count * HRI_BLOCK_CHUNKS &&
+           look_at_run(b, chunk, length, &cold) && cold <= budget &&
+           (cold == 0 || !has_warm_run(b, instead));
 }
 
 /* Whether nothing is taken of these blocks. A guess. */

@@ -201,9 +201,9 @@ static void shed_block(harena_provider *p, uint32_t block)
             beyond_of(hri_load_relaxed(&p->blocks.table[block].committed)); /* relaxed: a guess */
         if (bits == 0)
             return;
-        hri_limit_begin_purge(p);
+        hri_limit_begin_hold(p);
         is_done = shed_bits(p, block, bits);
-        hri_limit_end_purge(p);
+        hri_limit_end_hold(p, true);
     }
 }
 

@@ -6,10 +6,11 @@
  * gone. So `committed` is at no time below what is warm, and at no time above the limit. A request that does not fit
  * charges nothing, so a large one starves no small one.
  *
- * While a purge lasts, what it has taken is neither free nor refunded. So that nobody is refused for that reason alone,
- * `purging` counts those who have something in hand, and whoever finds nothing waits for them: a millisecond at a time,
- * and no longer than the request may look for memory at all. In the child of a fork the purges of other threads never
- * end: the upper half of the word says how often its process was forked.
+ * What a purge has taken is neither free nor refunded while it lasts; and a run takes free chunks, then charges, then
+ * commits, and may have to undo all of it. So that nobody is refused for that reason alone, `holders` counts those who have
+ * something in hand, and whoever finds nothing waits for them: a millisecond at a time, and no longer than the request may
+ * look for memory at all. In the child of a fork the other threads' holds never end: the upper half of the word says how
+ * often its process was forked.
  *
  * The soft limit refuses nobody. A charge that passes it ends quarantine (guard.c); if that is not enough, it says so once,
  * has the idle arenas of all pools dropped, and asks for free blocks to be given back; until use has fallen below it again,
@@ -24,8 +25,8 @@
 #include <errno.h>
 
 enum {
-    PURGE_WAIT_MS = 1,
-    PURGING_BITS = 32, /* of the count in `purging` */
+    HOLDERS_WAIT_MS = 1,
+    HOLDERS_BITS = 32, /* of the count in `holders` */
 };
 
 static HRI_COLD void pass_soft_limit(harena_provider *p, uint64_t committed)
@@ -96,36 +97,38 @@ bool hri_provider_has_room(const harena_provider *p, uint64_t bytes)
     return bytes / HRI_CHUNK <= hri_limit_budget(p);
 }
 
-static uint64_t no_purge(void)
+static uint64_t no_holders(void)
 {
-    return (uint64_t)hri_thread_forks() << PURGING_BITS;
+    return (uint64_t)hri_thread_forks() << HOLDERS_BITS;
 }
 
-void hri_limit_begin_purge(harena_provider *p)
+void hri_limit_begin_hold(harena_provider *p)
 {
-    uint64_t seen = hri_load_relaxed(&p->purging); /* relaxed: the addition orders */
+    uint64_t seen = hri_load_relaxed(&p->holders); /* relaxed: the addition orders */
 
-    while (HRI_UNLIKELY((seen ^ no_purge()) >> PURGING_BITS != 0) &&
-           !hri_cas_relaxed(&p->purging, &seen, no_purge()))
+    while (HRI_UNLIKELY((seen ^ no_holders()) >> HOLDERS_BITS != 0) &&
+           !hri_cas_relaxed(&p->holders, &seen, no_holders()))
         continue;
-    hri_fetch_add_acq_rel(&p->purging, 1); /* PAIR purging-1: before a chunk is taken */
+    hri_fetch_add_acq_rel(&p->holders, 1); /* PAIR holders-1: before a chunk is taken */
 }
 
-void hri_limit_end_purge(harena_provider *p)
+void hri_limit_end_hold(harena_provider *p, bool is_back)
 {
-    hri_fetch_add_acq_rel(&p->reclaims, 1); /* PAIR reclaims-1: the chunks are back */
-    hri_fetch_sub_acq_rel(&p->purging, 1);  /* PAIR purging-1 */
-    hri_os.wake(&p->reclaims);
+    if (is_back)
+        hri_fetch_add_acq_rel(&p->reclaims, 1); /* PAIR reclaims-1: the chunks are back */
+    hri_fetch_sub_acq_rel(&p->holders, 1);      /* PAIR holders-1 */
+    if (is_back)
+        hri_os.wake(&p->reclaims);
 }
 
-bool hri_limit_wait_for_purge(harena_provider *p, uint32_t seen)
+bool hri_limit_wait_for_holders(harena_provider *p, uint32_t seen)
 {
-    /* PAIR purging-1: a read-modify-write, so that no purge which the caller's look has met can be missed */
-    uint64_t purging = hri_fetch_add_acq_rel(&p->purging, 0);
-    bool is_one = purging > no_purge() && (purging ^ no_purge()) >> PURGING_BITS == 0;
+    /* PAIR holders-1: a read-modify-write, so that nobody whom the caller's look has met can be missed */
+    uint64_t holders = hri_fetch_add_acq_rel(&p->holders, 0);
+    bool is_one = holders > no_holders() && (holders ^ no_holders()) >> HOLDERS_BITS == 0;
 
     if (is_one)
-        hri_os.wait(&p->reclaims, seen, PURGE_WAIT_MS);
+        hri_os.wait(&p->reclaims, seen, HOLDERS_WAIT_MS);
     return is_one || hri_load_acquire(&p->reclaims) != seen; /* PAIR reclaims-1 */
 }
 

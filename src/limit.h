@@ -17,13 +17,14 @@ uint64_t hri_limit_budget(const harena_provider *provider);
 /* Bytes committed beyond the soft limit; 0: none. */
 uint64_t hri_limit_above_soft(const harena_provider *provider);
 
-/* Around each time that somebody takes free chunks only to give them, or what lies beside them, back to the OS. */
-void hri_limit_begin_purge(harena_provider *provider);
-void hri_limit_end_purge(harena_provider *provider);
+/* Around each time that somebody takes free chunks, or charges, what may go back at once: a purge, a run that others may be
+ * faster for. is_back: some of it is free again, or can be charged again. */
+void hri_limit_begin_hold(harena_provider *provider);
+void hri_limit_end_hold(harena_provider *provider, bool is_back);
 
-/* The caller found no memory after `reclaims` of the provider was `seen`. Waits a moment for what a purge has in hand.
- * True: it is worth looking again. */
-bool hri_limit_wait_for_purge(harena_provider *provider, uint32_t seen);
+/* The caller found no memory after `reclaims` of the provider was `seen`. Waits a moment for what others hold. True: it is
+ * worth looking again. */
+bool hri_limit_wait_for_holders(harena_provider *provider, uint32_t seen);
 
 /* Anything but success: counted, told, errno ENOMEM. Returns HRI_NO_CHUNK. */
 uint32_t hri_limit_refuse(harena_provider *provider, enum harena_event_kind kind, int error,

@@ -19,6 +19,8 @@
 enum {
     ROOM_MS =
         100, /* how long a request that finds no memory may try again while some is reclaimed */
+    RUN_TRIES = 64, /* lost races after which a run is refused: bounds work, not correctness */
+    LOST_RACE = 1,
     LOOK_EVERY = 16, /* puts of one thread between two looks at the clock; a power of two */
 };
 
@@ -91,7 +93,7 @@ static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
         drop_idle(p);
         return true;
     }
-    return (hook != NULL && hook(p, seen)) || hri_limit_wait_for_purge(p, seen);
+    return (hook != NULL && hook(p, seen)) || hri_limit_wait_for_holders(p, seen);
 }
 
 /* Whether a request that began to look for room at *began (0: now) has looked long enough. Others may have been faster
@@ -159,38 +161,73 @@ static int commit_run(harena_provider *p, uint32_t chunk, uint32_t length, uint6
     return 0;
 }
 
+/* Takes these chunks, charges and commits them, or undoes all. What of it another request may miss meanwhile goes back at
+ * once: so it waits (limit.c). 0, LOST_RACE, or -errno: what the OS answers. */
+static int take_run(harena_provider *p, uint32_t chunk, uint32_t length)
+{
+    bool is_limited = hri_load_relaxed(&p->limit) != 0;
+    uint64_t cold;
+    int error = LOST_RACE;
+
+    if (is_limited)
+        hri_limit_begin_hold(p);
+    if (hri_blocks_take_run(&p->blocks, chunk, length, &cold)) {
+        if (hri_limit_charge(p, cold))
+            error = commit_run(p, chunk, length, cold);
+        else
+            hri_blocks_untake(&p->blocks, chunk, length);
+    }
+    if (is_limited)
+        hri_limit_end_hold(p, error != 0);
+    return error;
+}
+
+/* *error: the OS's; 0: there is none, or none that the limit has room for (*over_budget). */
+static uint32_t find_and_take_run(harena_provider *p, uint32_t length, bool *over_budget,
+                                  int *error)
+{
+    *error = 0;
+    for (int tries = 0; tries < RUN_TRIES; tries++) {
+        uint32_t chunk = hri_blocks_find_run(&p->blocks, length, hri_limit_budget(p), over_budget);
+
+        if (chunk == HRI_NO_CHUNK)
+            break;
+        *error = take_run(p, chunk, length);
+        if (*error == 0)
+            return chunk;
+        if (*error != LOST_RACE)
+            break;
+        *error = 0;
+    }
+    return HRI_NO_CHUNK;
+}
+
 static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
 {
     size_t bytes = length * HRI_CHUNK;
     bool pools_are_empty = false, over_budget = false, last = bytes > p->region_size;
-    bool may_purge = true;
     uint64_t began = 0;
+    int error;
 
     for (;;) {
-        uint64_t cold = 0, limit;
         uint32_t seen = reclaims(p), chunk;
+        uint64_t limit;
 
-        chunk = hri_blocks_take_run(&p->blocks, length, hri_limit_budget(p), &cold, &over_budget);
-        if (chunk != HRI_NO_CHUNK) {
-            if (hri_limit_charge(p, cold)) {
-                int error = commit_run(p, chunk, length, cold);
-
-                if (error == 0)
-                    return chunk;
-                if (!is_late(&began) && hri_guard_flush(p))
-                    continue; /* as for a chunk */
-                return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, bytes, name);
-            }
-            hri_blocks_untake(&p->blocks, chunk, length);
-            over_budget = true;
+        chunk = find_and_take_run(p, length, &over_budget, &error);
+        if (chunk != HRI_NO_CHUNK)
+            return chunk;
+        if (error != 0) {
+            if (!is_late(&began) && hri_guard_flush(p))
+                continue; /* as for a chunk */
+            return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, bytes, name);
         }
         limit = hri_load_relaxed(&p->limit);
         if (last || (over_budget && limit != 0 && bytes > limit))
             return hri_limit_refuse(
                 p, over_budget ? HARENA_EVENT_LIMIT : HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, bytes,
                 name);
-        if (over_budget && may_purge)
-            may_purge = hri_retention_make_room(p, length);
+        if (over_budget)
+            seen += hri_retention_make_room(p, length); /* not what others have got back */
         last = is_late(&began) || (!(over_budget && hri_limit_budget(p) >= length) &&
                                    !reclaim(p, seen, &pools_are_empty)); /* one more look */
     }
@@ -258,16 +295,11 @@ static bool get_these(harena_provider *p, uint32_t chunk, uint32_t length, uint3
 {
     uint32_t me;
     struct hri_provider_shard *shard = shard_of_thread(p, &me);
-    uint64_t cold = 0;
     int saved = errno, error;
 
-    if (!hri_blocks_take_these(&p->blocks, chunk, length, hri_limit_budget(p), instead, &cold))
+    if (!hri_blocks_may_take(&p->blocks, chunk, length, hri_limit_budget(p), instead))
         return false;
-    if (!hri_limit_charge(p, cold)) {
-        hri_blocks_untake(&p->blocks, chunk, length);
-        return false;
-    }
-    error = commit_run(p, chunk, length, cold);
+    error = take_run(p, chunk, length);
     errno = saved;
     if (error != 0)
         return false;

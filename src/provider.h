@@ -59,7 +59,8 @@ struct harena_provider {
     uint64_t live;     /* arenas and shared arenas that have not been released */
     uint64_t deferred; /* bytes retired in this process and not reclaimed; see deferred.h */
     uint64_t retired, reclaimed;
-    uint64_t purging;  /* how many purges have free chunks in hand, and in which process: limit.c */
+    uint64_t
+        holders; /* how many have free chunks in hand for a moment, and in which process: limit.c */
     uint32_t reclaims; /* counts what has come back, from RCU or a purge; to be waited on */
     struct hri_domain *domains[HRI_PROVIDER_DOMAINS]; /* filled from the front, once each */
     struct hri_listener *listener;                    /* the present one */

@@ -55,17 +55,17 @@ static bool claim(harena_provider *p, uint32_t block, uint64_t *state)
 {
     if (bytes_to_purge(p, block) == 0)
         return false;
-    hri_limit_begin_purge(p);
+    hri_limit_begin_hold(p);
     if (hri_blocks_claim(&p->blocks, block, state))
         return true;
-    hri_limit_end_purge(p);
+    hri_limit_end_hold(p, false);
     return false;
 }
 
 static void unclaim(harena_provider *p, uint32_t block)
 {
     hri_blocks_unpurged(&p->blocks, block);
-    hri_limit_end_purge(p);
+    hri_limit_end_hold(p, true);
 }
 
 /* Gives the memory of one claimed block back. */
@@ -85,15 +85,16 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     hri_store_relaxed(&at->settler, HRI_SETTLER_NONE); /* relaxed: a hint */
     hri_blocks_purged(&p->blocks, block);
     hri_limit_refund(p, chunks);
-    hri_limit_end_purge(p);
+    hri_limit_end_hold(p, true);
     hri_fetch_add_relaxed(&p->purges, chunks); /* relaxed: a figure */
     HRI_PROBE(purge, p->name, HRI_BLOCK);
     return true;
 }
 
 /* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm, or so many chunks can
- * be charged (0: however many), but none that would leave less than `least`. */
-static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, uint32_t room)
+ * be charged (0: however many), but none that would leave less than `least`. *holds is raised by each that it claims. */
+static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, uint32_t room,
+                           uint32_t *holds)
 {
     uint32_t block = hri_load_relaxed(&p->blocks.used);
     uint64_t taken, free_warm, left, state, done = 0;
@@ -110,6 +111,7 @@ static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, ui
             break;
         if (left - bytes < least || !claim(p, block, &state))
             continue;
+        ++*holds;
         if (!purge_claimed(p, block, state))
             break;
         bytes = hri_min((uint64_t)__builtin_popcountll(state >> 32) * HRI_CHUNK, left);
@@ -142,30 +144,31 @@ static uint64_t purge_chunk(harena_provider *p, uint32_t chunk, bool *refused)
     return 1;
 }
 
-/* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. Bytes. */
-static size_t purge_chunks(harena_provider *p, uint64_t chunks)
+/* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. *holds is
+ * raised by each that it tries. */
+static void purge_chunks(harena_provider *p, uint64_t chunks, uint32_t *holds)
 {
     uint32_t end = hri_load_relaxed(&p->blocks.used) * HRI_BLOCK_CHUNKS;
-    uint64_t left = chunks;
     bool refused = p->source.purge == NULL;
 
-    for (uint32_t chunk = 0; chunk < end && left != 0 && !refused; chunk++) {
+    for (uint32_t chunk = 0; chunk < end && chunks != 0 && !refused; chunk++) {
         if (!hri_blocks_is_ready(&p->blocks, chunk))
             continue;
-        hri_limit_begin_purge(p);
-        left -= purge_chunk(p, chunk, &refused);
-        hri_limit_end_purge(p);
+        hri_limit_begin_hold(p);
+        chunks -= purge_chunk(p, chunk, &refused);
+        hri_limit_end_hold(p, true);
+        ++*holds;
     }
-    return (chunks - left) * HRI_CHUNK;
 }
 
-bool hri_retention_make_room(harena_provider *p, uint32_t length)
+uint32_t hri_retention_make_room(harena_provider *p, uint32_t length)
 {
-    size_t purged = purge_blocks(p, 0, 0, length);
+    uint32_t holds = 0;
 
+    purge_blocks(p, 0, 0, length, &holds);
     if (hri_limit_budget(p) < length)
-        purged += purge_chunks(p, length);
-    return purged != 0;
+        purge_chunks(p, length, &holds);
+    return holds;
 }
 
 /* Whether the free blocks but this one (HRI_NO_CHUNK: all of them) hold so many bytes. A look. */
@@ -387,13 +390,14 @@ size_t harena_provider_trim(harena_provider *provider, size_t keep)
 {
     harena_provider *p = hri_provider_or_default(provider);
     int saved = errno;
+    uint32_t holds = 0;
     size_t bytes;
 
     if (p == NULL)
         return 0;
     if (keep == 0)
         hri_guard_flush(p);
-    bytes = purge_blocks(p, keep, p->ballast, 0);
+    bytes = purge_blocks(p, keep, p->ballast, 0, &holds);
     HRI_TRACE("trim provider=%s keep=%zu bytes=%zu", p->name, keep, bytes);
     errno = saved;
     return bytes;

@@ -52,6 +52,32 @@ static void setup_apart(void)
     world_put(5);
 }
 
+/* One chunk is free and warm, one more can be charged: enough for a run, or for two chunks. */
+static void setup_last_two(void)
+{
+    world_create(1, 2);
+    world_own(0, 0);
+    world_put(0);
+}
+
+static void get_run(void)
+{
+    (void)world_get(2);
+}
+
+static void get_if_there(void)
+{
+    (void)world_get(1);
+}
+
+/* Who was refused was refused because others have the memory, not because they had it for a moment. */
+static void all_is_taken(void)
+{
+    world_quiet();
+    EXPLORE_CHECK(__builtin_popcountll(world->blocks.table[0].state & HRI_TAKEN_ALL) == 2 &&
+                  "refused beside memory that is free");
+}
+
 static void run_and_put(void)
 {
     uint32_t chunk = world_get(2);
@@ -100,10 +126,10 @@ static void setup_huge_two(void)
     world_huge(0);
 }
 
-/* The same, and no addresses for more than the limit. */
+/* The same, and no addresses for another block. */
 static void setup_huge_narrow(void)
 {
-    world_create_huge(2, 34);
+    world_create_huge(1, 34);
     world_own(0, 0);
     world_huge(0);
 }
@@ -186,9 +212,9 @@ const struct explore_model limit_models[] = {
      2,
      3,
      EXPLORE_NOT},
-    {"limit/huge-shed-narrow",
+    {"limit/huge-lower-narrow",
      setup_huge_narrow,
-     {get_block_if_there, get_one},
+     {get_one, lower_the_limit},
      world_limit_holds,
      huge_and_quiet,
      2,
@@ -288,6 +314,14 @@ const struct explore_model limit_models[] = {
      world_limit_holds,
      world_quiet,
      1,
+     3,
+     EXPLORE_NOT},
+    {"limit/run-and-two",
+     setup_last_two,
+     {get_run, get_if_there, get_if_there},
+     world_limit_holds,
+     all_is_taken,
+     2,
      3,
      EXPLORE_NOT},
     {"limit/trim",

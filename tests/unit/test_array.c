@@ -45,7 +45,7 @@ START_TEST(growth_doubles_then_adds_a_quarter)
         if (xs.cap == before)
             continue;
         if (before != 0)
-            ck_assert_uint_eq(xs.cap, before <= 256 ? 2 * before : before + before / 4);
+            ck_assert_uint_eq(xs.cap, before < 256 ? 2 * before : before + before / 4);
         before = xs.cap;
     }
 }

@@ -42,11 +42,21 @@ static void sums_are(uint64_t taken, uint64_t free_warm)
                      (uintmax_t)free_warm_now, (uintmax_t)taken, (uintmax_t)free_warm);
 }
 
+static uint32_t take_run_within(uint32_t length, uint64_t budget, uint64_t *cold, bool *over_budget)
+{
+    uint32_t chunk;
+
+    do
+        chunk = hri_blocks_find_run(&blocks, length, budget, over_budget);
+    while (chunk != HRI_NO_CHUNK && !hri_blocks_take_run(&blocks, chunk, length, cold));
+    return chunk;
+}
+
 static uint32_t take_run(uint32_t length, uint64_t *cold)
 {
     bool over_budget;
 
-    return hri_blocks_take_run(&blocks, length, UINT64_MAX, cold, &over_budget);
+    return take_run_within(length, UINT64_MAX, cold, &over_budget);
 }
 
 /* The homes of threads that take a chunk each in turn. */
@@ -271,17 +281,16 @@ START_TEST(a_run_over_the_budget_takes_nothing_and_says_so)
         uint32_t chunk;
 
         with_blocks();
-        EXPECT(hri_blocks_take_run(&blocks, lengths[at], lengths[at] - 1, &cold, &over_budget) ==
-               HRI_NO_CHUNK);
+        EXPECT(take_run_within(lengths[at], lengths[at] - 1, &cold, &over_budget) == HRI_NO_CHUNK);
         EXPECT(over_budget);
         sums_are(0, 0);
-        chunk = hri_blocks_take_run(&blocks, lengths[at], lengths[at], &cold, &over_budget);
+        chunk = take_run_within(lengths[at], lengths[at], &cold, &over_budget);
         EXPECT(chunk != HRI_NO_CHUNK && cold == lengths[at]);
         hri_blocks_warm(&blocks, chunk, lengths[at]);
         hri_blocks_untake(&blocks, chunk, lengths[at]);
         sums_are(0, lengths[at]);
         /* warm now: no budget is needed */
-        EXPECT(hri_blocks_take_run(&blocks, lengths[at], 0, &cold, &over_budget) == chunk);
+        EXPECT(take_run_within(lengths[at], 0, &cold, &over_budget) == chunk);
         EXPECT(cold == 0);
         hri_blocks_untake(&blocks, chunk, lengths[at]);
     }
@@ -294,11 +303,11 @@ START_TEST(no_room_is_not_over_budget)
     bool over_budget = true;
 
     with_count(2);
-    EXPECT(hri_blocks_take_run(&blocks, 65, 0, &cold, &over_budget) == HRI_NO_CHUNK);
+    EXPECT(take_run_within(65, 0, &cold, &over_budget) == HRI_NO_CHUNK);
     EXPECT(!over_budget);
     for (int at = 0; at < 64; at++)
         hri_blocks_take_cold(&blocks, &home);
-    EXPECT(hri_blocks_take_run(&blocks, 5, 0, &cold, &over_budget) == HRI_NO_CHUNK);
+    EXPECT(take_run_within(5, 0, &cold, &over_budget) == HRI_NO_CHUNK);
     EXPECT(!over_budget);
 }
 END_TEST

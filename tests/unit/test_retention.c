@@ -452,6 +452,56 @@ START_TEST(a_run_at_the_limit_takes_no_more_than_it_needs)
 }
 END_TEST
 
+/* What the OS does not take back is no reason to ask it again and again: the test's clock stands still. */
+START_TEST(a_run_at_the_limit_is_refused_at_once_where_nothing_goes_back)
+{
+    static void *chunks[16 * MIB / CHUNK];
+    harena_provider *p;
+    harena *arena;
+
+    options.limit = 16 * MIB;
+    options.retain_percent = HARENA_RETAIN_ALL;
+    p = make();
+    for (size_t i = 0; i < 16 * MIB / CHUNK; i++)
+        chunks[i] = SUCCEEDS(harena_chunk_get(p));
+    for (size_t i = 0; i < 16 * MIB / CHUNK; i++) /* a free block, and every second chunk */
+        if (i < BLOCK / CHUNK || i % 2 == 0)
+            harena_chunk_put(p, chunks[i]);
+    refuse_purge = true;
+    purges = 0;
+    arena = arena_of(p, 0);
+    FAILS(ENOMEM, harena_alloc(arena, 2 * BLOCK));
+    ck_assert_uint_ge(purges, 1);
+    ck_assert_uint_le(purges, 4);
+    harena_release(arena);
+    for (size_t i = BLOCK / CHUNK + 1; i < 16 * MIB / CHUNK; i += 2)
+        harena_chunk_put(p, chunks[i]);
+    refuse_purge = false;
+    ends_clean(p);
+}
+END_TEST
+
+/* A look is no purge: it wakes nobody, though a put above the soft limit looks each time. */
+START_TEST(puts_above_the_soft_limit_wake_nobody)
+{
+    uint32_t before;
+    harena_provider *p;
+    void *chunk;
+
+    options.soft_limit = BLOCK;
+    options.limit = 4 * BLOCK;
+    p = make();
+    for (size_t i = 0; i < 2 * BLOCK / CHUNK; i++)
+        chunk = SUCCEEDS(harena_chunk_get(p));
+    before = p->reclaims;
+    for (int i = 0; i < 1000; i++) {
+        harena_chunk_put(p, chunk);
+        chunk = SUCCEEDS(harena_chunk_get(p));
+    }
+    ck_assert_uint_eq(p->reclaims, before);
+}
+END_TEST
+
 /* ---- requests during a purge ---- */
 
 static struct other {
@@ -526,4 +576,5 @@ RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched
                  soft_limit_holds_although_all_is_retained, ballast_is_the_floor_below_a_soft_limit,
                  ballast_is_the_floor_whatever_was_due,
                  a_run_at_the_limit_takes_no_more_than_it_needs,
-                 nobody_is_refused_because_of_a_purge)
+                 a_run_at_the_limit_is_refused_at_once_where_nothing_goes_back,
+                 puts_above_the_soft_limit_wake_nobody, nobody_is_refused_because_of_a_purge)
