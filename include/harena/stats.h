@@ -45,7 +45,7 @@ HARENA_API int harena_stats_write(harena_provider *provider, enum harena_format 
 /* From now on the provider's figures, as above, can be seen from outside with the program harena-stat, until the
  * provider or the process ends. HARENA_STAT=1 in the environment does so for each provider when it is made.
  *
- * They are in a file of 24 KiB for the first provider and 20 KiB for each further one at once, up to 64:
+ * They are in a file of 128 KiB for the first provider and 64 KiB for each further one at once, up to 64:
  * harena-PID-START in $XDG_RUNTIME_DIR if that is a directory of the user's, else in /dev/shm, of mode 0600. It is
  * removed when the process exits by exit() or returns from main. A thread of the library's writes it when
  * harena-stat asks, and sleeps else; it has all signals blocked. The application's threads do nothing for it. The child

@@ -35,6 +35,9 @@ for header in "$top_srcdir"/include/harena/adapters/*.h; do
     libs=$(${PKG_CONFIG:-pkg-config} --libs $packages)
     printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <harena/adapters/%s.h>\nextern int unit;\n' "$name" >"$scratch/unit.cc"
     # shellcheck disable=SC2086
+    ${CC:-cc} -std=c11 -Wall -Wextra -Werror $cflags -I"$top_srcdir/include" -fsyntax-only -xc "$scratch/unit.cc" ||
+        complain "$name" "is no C11"
+    # shellcheck disable=SC2086
     ${CXX:-c++} -std=c++17 -Wall -Wextra -Werror $cflags -I"$top_srcdir/include" -fsyntax-only "$scratch/unit.cc" ||
         complain "$name" "is no C++17"
     # shellcheck disable=SC2086

@@ -15,7 +15,8 @@ static void work(harena *a, const char *text, size_t size)
     uint8_t *to = harena_alloc(a, bound), *back = harena_alloc(a, size), *next_out = to;
     const uint8_t *next_in = (const uint8_t *)text;
 
-    CHECK(encoder != NULL && decoder != NULL && to != NULL && back != NULL);
+    CHECK(harena_contains(a, encoder) && harena_contains(a, decoder));
+    CHECK(to != NULL && back != NULL);
     CHECK(BrotliEncoderSetParameter(encoder, BROTLI_PARAM_QUALITY, 5));
     CHECK(BrotliEncoderCompressStream(encoder, BROTLI_OPERATION_FINISH, &in, &next_in, &out,
                                       &next_out, NULL));

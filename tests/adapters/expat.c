@@ -24,7 +24,7 @@ static void work(harena *a, const char *text, size_t size)
                           length);
     }
     harena_buf_write_string(&document, "</lines>");
-    CHECK(parser != NULL && document.error == 0);
+    CHECK(harena_contains(a, parser) && document.error == 0);
     XML_SetUserData(parser, &seen);
     XML_SetStartElementHandler(parser, on_start);
     CHECK(XML_Parse(parser, harena_buf_bytes(&document), (int)harena_buf_len(&document), 1) ==

@@ -59,6 +59,7 @@ static void work(harena *a, const char *text, size_t size)
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
     CHECK(nghttp2_session_client_new3(&client, callbacks, &seen, NULL, &memory) == 0);
     CHECK(nghttp2_session_server_new3(&server, callbacks, &seen, NULL, &memory) == 0);
+    CHECK(harena_contains(a, client) && harena_contains(a, server));
     CHECK(nghttp2_submit_settings(client, NGHTTP2_FLAG_NONE, NULL, 0) == 0);
     CHECK(nghttp2_submit_settings(server, NGHTTP2_FLAG_NONE, NULL, 0) == 0);
     for (size_t i = 0; i < 50; i++) {

@@ -3,6 +3,8 @@
 #include "adapter.h"
 #include <harena/adapters/xz.h>
 
+enum { TABLES = 1 << 20 }; /* an encoder needs several times as much */
+
 static size_t run(lzma_stream *stream, const void *from, size_t size, void *to, size_t capacity)
 {
     stream->next_in = from;
@@ -24,9 +26,11 @@ static void work(harena *a, const char *text, size_t size)
     CHECK(to != NULL && back != NULL);
     packer.allocator = unpacker.allocator = &allocator;
     CHECK(lzma_easy_encoder(&packer, 3, LZMA_CHECK_CRC64) == LZMA_OK);
+    CHECK(harena_contains(a, packer.internal) && harena_len(a) > bound + size + TABLES);
     packed = run(&packer, text, size, to, bound);
     CHECK(packed < size);
     CHECK(lzma_stream_decoder(&unpacker, UINT64_MAX, 0) == LZMA_OK);
+    CHECK(harena_contains(a, unpacker.internal));
     CHECK(run(&unpacker, to, packed, back, size) == size && memcmp(back, text, size) == 0);
 }
 
@@ -38,11 +42,13 @@ static void work_with_threads(const char *text, size_t size)
     lzma_mt threads = {.threads = 2, .preset = 1, .check = LZMA_CHECK_CRC64, .block_size = 65536};
     size_t bound = 2 * lzma_stream_buffer_bound(size), packed;
     char *to = harena_shared_alloc(s, bound), *back = harena_shared_alloc(s, size);
+    size_t begin = harena_shared_len(s);
 
     CHECK(to != NULL && back != NULL);
     packer.allocator = unpacker.allocator = &allocator;
     CHECK(lzma_stream_encoder_mt(&packer, &threads) == LZMA_OK);
     packed = run(&packer, text, size, to, bound);
+    CHECK(harena_shared_len(s) > begin + 2 * TABLES); /* those of both threads */
     CHECK(lzma_stream_decoder(&unpacker, UINT64_MAX, 0) == LZMA_OK);
     CHECK(run(&unpacker, to, packed, back, size) == size && memcmp(back, text, size) == 0);
     harena_shared_release_now(s);

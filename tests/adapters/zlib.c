@@ -10,7 +10,7 @@ static void work(harena *a, const char *text, size_t size)
     char *to, *back;
 
     harena_zlib_use(&stream, a);
-    CHECK(deflateInit(&stream, 9) == Z_OK);
+    CHECK(deflateInit(&stream, 9) == Z_OK && harena_contains(a, stream.state));
     bound = deflateBound(&stream, size);
     to = harena_alloc(a, bound);
     back = harena_alloc(a, size);
@@ -24,7 +24,7 @@ static void work(harena *a, const char *text, size_t size)
     CHECK(packed < size && deflateEnd(&stream) == Z_OK);
     memset(&stream, 0, sizeof(stream));
     harena_zlib_use(&stream, a);
-    CHECK(inflateInit(&stream) == Z_OK);
+    CHECK(inflateInit(&stream) == Z_OK && harena_contains(a, stream.state));
     stream.next_in = (unsigned char *)to;
     stream.avail_in = (unsigned)packed;
     stream.next_out = (unsigned char *)back;

@@ -15,12 +15,13 @@ static void restore(ZSTD_DCtx *context, const char *packed, size_t packed_size, 
 static void work(harena *a, const char *text, size_t size)
 {
     ZSTD_CCtx *context = ZSTD_createCCtx_advanced(harena_zstd_memory(a));
-    size_t bound = ZSTD_compressBound(size), packed;
+    size_t bound = ZSTD_compressBound(size), begin = harena_len(a), packed;
     char *to = harena_alloc(a, bound), *back = harena_alloc(a, size);
 
-    CHECK(context != NULL && to != NULL && back != NULL);
+    CHECK(harena_contains(a, context) && to != NULL && back != NULL);
     packed = ZSTD_compressCCtx(context, to, bound, text, size, 19);
     CHECK(!ZSTD_isError(packed) && packed < size);
+    CHECK(harena_len(a) > begin + bound + size); /* its tables, too */
     ZSTD_freeCCtx(context);
     restore(ZSTD_createDCtx_advanced(harena_zstd_memory(a)), to, packed, back, text, size);
 }
@@ -31,12 +32,14 @@ static void work_with_threads(const char *text, size_t size)
     ZSTD_CCtx *context = ZSTD_createCCtx_advanced(harena_zstd_shared_memory(s));
     size_t bound = ZSTD_compressBound(size), packed;
     char *to = harena_shared_alloc(s, bound), *back = harena_shared_alloc(s, size);
+    size_t begin = harena_shared_len(s);
 
     CHECK(context != NULL && to != NULL && back != NULL);
     if (ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_nbWorkers, 2)))
         puts("zstd: this library has no threads");
     packed = ZSTD_compress2(context, to, bound, text, size);
     CHECK(!ZSTD_isError(packed) && packed < size);
+    CHECK(harena_shared_len(s) > begin + size); /* what the workers need, too */
     ZSTD_freeCCtx(context);
     restore(ZSTD_createDCtx_advanced(harena_zstd_shared_memory(s)), to, packed, back, text, size);
     harena_shared_release_now(s);
