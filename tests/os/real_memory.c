@@ -67,6 +67,49 @@ START_TEST(process_that_uses_one_chunk_pays_for_one)
 }
 END_TEST
 
+/* Objects of a mebibyte and of a kibibyte that must be zero; the lowest of them. */
+static char *make_zero(harena *a, void *(*alloc)(harena *a, size_t size))
+{
+    char *lowest = SUCCEEDS(alloc(a, MIB));
+
+    for (int i = 1; i < 32; i++) {
+        char *at = SUCCEEDS(alloc(a, i % 2 == 0 ? MIB : 1024));
+
+        lowest = at < lowest ? at : lowest;
+    }
+    return block_of(lowest);
+}
+
+/* Memory that is zero already is not cleared, which would touch it: fresh, and when it has been back at the OS. */
+START_TEST(what_is_zero_already_is_not_touched)
+{
+    harena_provider_options few = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_options options = HARENA_OPTIONS_INIT;
+    void *(*alloc)(harena * a, size_t size) = _i == 0 ? harena_alloc : harena_alloc_zeroed;
+    harena_provider *p;
+    harena *a;
+    char *at;
+
+    few.reserve = REGION;
+    few.huge_pages = HARENA_HUGE_OFF;
+    p = options.provider = SUCCEEDS(harena_provider_create(&few));
+    options.zero = _i == 0;
+    options.retain_none = true;
+    a = SUCCEEDS(harena_create(&options));
+    at = make_zero(a, alloc);
+    ck_assert_uint_le(resident(at, 32 * MIB), 1);
+    harena_reset(a);
+    at = SUCCEEDS(alloc(a, 16 * MIB));
+    memset(at, 1, 16 * MIB);
+    harena_reset(a);
+    harena_provider_trim(p, 0);
+    at = make_zero(a, alloc);
+    ck_assert_uint_le(resident(at, 32 * MIB), 1);
+    harena_release(a);
+    ends_clean(p);
+}
+END_TEST
+
 START_TEST(run_does_not_bring_a_block_for_its_last_byte)
 {
     harena_provider *p = provider_of(GIB, 0, NULL);
@@ -420,6 +463,7 @@ int main(void)
     tcase_add_unchecked_fixture(tests, test_cgroup_make, test_cgroup_remove);
     tcase_add_checked_fixture(tests, set_up, NULL);
     tcase_add_test(tests, process_that_uses_one_chunk_pays_for_one);
+    tcase_add_loop_test(tests, what_is_zero_already_is_not_touched, 0, 2);
     tcase_add_test(tests, run_does_not_bring_a_block_for_its_last_byte);
     tcase_add_test(tests, huge_pages_come_where_they_are_asked_for);
     tcase_add_test(tests, resident_memory_stays_near_the_limit);

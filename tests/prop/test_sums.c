@@ -221,9 +221,20 @@ static void use_shared(struct any_arena *a)
     harena_shared_leave(a->shared, view);
 }
 
+static void absorb_arena(struct any_arena *a)
+{
+    struct any_arena *into = &w.arenas[below(ARENAS)];
+
+    if (into->arena != NULL && into != a && harena_absorb(into->arena, a->arena) == 0)
+        a->arena = NULL;
+}
+
 static void end_arena(struct any_arena *a)
 {
-    switch (below(6)) {
+    switch (below(7)) {
+    case 2:
+        absorb_arena(a);
+        break;
     case 0:
         harena_release(a->arena);
         a->arena = NULL;

@@ -2,6 +2,8 @@
 /* An arena that becomes part of another one. */
 #include "unit.h"
 
+#include "provider.h"
+
 static struct events events;
 static harena_provider *provider;
 
@@ -67,6 +69,49 @@ START_TEST(empty_arenas_can_be_absorbed_and_absorb)
     filled(into, 100000, 2);
     ck_assert(all_bytes(at, 100000, 1));
     harena_release(into);
+}
+END_TEST
+
+static harena *named(const char *name)
+{
+    harena_options options = HARENA_OPTIONS_INIT;
+
+    options.provider = provider;
+    options.name = name;
+    return SUCCEEDS(harena_create(&options));
+}
+
+static void name_has(const char *name, uint64_t arenas, uint64_t made, uint64_t bytes)
+{
+    struct hri_name_sums sums = {0};
+    uint32_t at = 0;
+    bool found = false;
+
+    while (!found && hri_names_next(&provider->names, &at, &sums))
+        found = strcmp(sums.name, name) == 0;
+    ck_assert_msg(found, "%s", name);
+    ck_assert_uint_eq(sums.arenas, arenas);
+    ck_assert_uint_eq(sums.made, made);
+    ck_assert_uint_eq(sums.bytes, bytes);
+}
+
+START_TEST(the_figures_of_its_name_go_along)
+{
+    harena *into = named("into"), *from = named("from"), *alike = named("into");
+
+    filled(into, 100, 1);
+    filled(from, 3 * CHUNK, 2);
+    filled(from, 100, 3);
+    filled(alike, 100, 4);
+    name_has("into", 2, 2, 2 * CHUNK);
+    name_has("from", 1, 1, harena_cap(from));
+    absorb(into, from);
+    name_has("into", 2, 2, harena_cap(into) + CHUNK);
+    name_has("from", 0, 1, 0);
+    absorb(into, alike);
+    name_has("into", 1, 2, harena_cap(into));
+    harena_release(into);
+    name_has("into", 0, 2, 0);
 }
 END_TEST
 
@@ -288,8 +333,9 @@ START_TEST(an_arena_that_a_pool_has_lent_does_not_come_back)
 END_TEST
 
 RUN_TESTS_AROUND("absorb", before, after, objects_stay_and_figures_add_up,
-                 empty_arenas_can_be_absorbed_and_absorb, ten_thousand_in_a_row_move_no_chunk,
-                 what_cannot_be_absorbed_is_not, a_limit_refuses_and_nothing_changes,
-                 a_rewind_past_it_gives_it_back, its_cleanups_run_before_the_earlier_ones,
-                 marks_of_what_was_absorbed_die, zero_holds_in_what_was_absorbed,
-                 a_failure_is_handed_on, an_arena_that_a_pool_has_lent_does_not_come_back)
+                 empty_arenas_can_be_absorbed_and_absorb, the_figures_of_its_name_go_along,
+                 ten_thousand_in_a_row_move_no_chunk, what_cannot_be_absorbed_is_not,
+                 a_limit_refuses_and_nothing_changes, a_rewind_past_it_gives_it_back,
+                 its_cleanups_run_before_the_earlier_ones, marks_of_what_was_absorbed_die,
+                 zero_holds_in_what_was_absorbed, a_failure_is_handed_on,
+                 an_arena_that_a_pool_has_lent_does_not_come_back)

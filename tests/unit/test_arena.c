@@ -429,6 +429,30 @@ END_TEST
 
 /* ---- sticky failure ---- */
 
+static uintptr_t chunk_of(const void *at)
+{
+    return hidden(at) / CHUNK;
+}
+
+/* What did not fit is not what the next one looks through: a refill looks forward only. */
+START_TEST(no_older_chunk_is_looked_at)
+{
+    harena *arena = arena_of(provider, 0);
+    uintptr_t first = chunk_of(SUCCEEDS(harena_alloc(arena, 1000)));
+
+    for (int round = 0; round < 100; round++) {
+        uintptr_t now = first;
+
+        while (now == first)
+            now = chunk_of(SUCCEEDS(harena_alloc(arena, 1000)));
+        for (int i = 0; i < 10; i++) /* for which the last one had room */
+            ck_assert_uint_eq(chunk_of(SUCCEEDS(harena_alloc(arena, 16))), now);
+        first = now;
+    }
+    harena_release(arena);
+}
+END_TEST
+
 START_TEST(failure_sticks_until_cleared_or_reset)
 {
     harena *arena = arena_of(provider, CHUNK);
@@ -809,8 +833,9 @@ RUN_TESTS_AROUND("arena", with_provider, without_provider, a_fresh_arena_holds_n
                  limit_of_an_arena_raises_no_event_of_the_provider,
                  an_arena_that_filled_the_providers_limit_resets_and_fills_again,
                  the_rest_of_the_window_serves_at_the_limit,
-                 a_refused_large_request_spoils_no_window, failure_sticks_until_cleared_or_reset,
-                 failure_belongs_to_one_arena, len_counts_what_was_handed_out_rounded_to_16,
+                 a_refused_large_request_spoils_no_window, no_older_chunk_is_looked_at,
+                 failure_sticks_until_cleared_or_reset, failure_belongs_to_one_arena,
+                 len_counts_what_was_handed_out_rounded_to_16,
                  len_never_exceeds_cap_and_never_falls_but_at_reset,
                  peak_survives_reset_and_only_rises, peak_counts_only_what_was_handed_out,
                  stats_tell_chunks_runs_resets_failures, stats_fill_no_more_than_the_size_says,

@@ -118,6 +118,27 @@ START_TEST(room_that_was_read_serves_again)
 }
 END_TEST
 
+/* However much is unread, no more is moved than was read. */
+START_TEST(a_long_queue_is_moved_seldom)
+{
+    enum { UNREAD = 64 << 10, ROUNDS = 400000 };
+    uint64_t moved = 0;
+
+    ck_assert_ptr_nonnull(harena_buf_reserve(&b, UNREAD));
+    harena_buf_commit(&b, UNREAD);
+    for (int i = 0; i < ROUNDS; i++) {
+        size_t off;
+
+        EXPECT(harena_buf_read_byte(&b) >= 0);
+        off = b.off;
+        EXPECT(harena_buf_write_byte(&b, 'x') == 0);
+        moved += b.off < off ? UNREAD : 0;
+    }
+    ck_assert_uint_gt(moved, 0);
+    ck_assert_uint_le(moved, ROUNDS);
+}
+END_TEST
+
 START_TEST(queue_keeps_its_order_however_it_moves)
 {
     unsigned in = 0, out = 0;
@@ -512,13 +533,14 @@ END_TEST
 
 RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_append,
                  readers_take_from_the_front, next_gives_what_there_is, reading_copies_nothing,
-                 room_that_was_read_serves_again, queue_keeps_its_order_however_it_moves,
-                 own_bytes_may_be_written_again, bytes_of_its_room_may_be_written,
-                 reserve_and_commit_write_in_place, growth_is_in_place_when_it_can_be,
-                 truncate_and_reset_keep_the_room, long_text_is_formatted_whole,
-                 error_sticks_until_reset, no_room_to_double_is_room_for_what_is_needed,
-                 bad_arguments_are_errors, file_is_written_and_read_whole,
-                 short_and_interrupted_writes_go_on, short_and_interrupted_reads_go_on,
-                 what_was_written_before_an_error_is_gone, what_was_read_before_an_error_is_kept,
-                 file_larger_than_the_arena_is_enomem, file_that_just_fits_is_read,
-                 room_that_was_found_in_the_end_is_no_failure, string_leaves_what_was_read)
+                 room_that_was_read_serves_again, a_long_queue_is_moved_seldom,
+                 queue_keeps_its_order_however_it_moves, own_bytes_may_be_written_again,
+                 bytes_of_its_room_may_be_written, reserve_and_commit_write_in_place,
+                 growth_is_in_place_when_it_can_be, truncate_and_reset_keep_the_room,
+                 long_text_is_formatted_whole, error_sticks_until_reset,
+                 no_room_to_double_is_room_for_what_is_needed, bad_arguments_are_errors,
+                 file_is_written_and_read_whole, short_and_interrupted_writes_go_on,
+                 short_and_interrupted_reads_go_on, what_was_written_before_an_error_is_gone,
+                 what_was_read_before_an_error_is_kept, file_larger_than_the_arena_is_enomem,
+                 file_that_just_fits_is_read, room_that_was_found_in_the_end_is_no_failure,
+                 string_leaves_what_was_read)
