@@ -38,6 +38,16 @@ frame 1: circenses                #1
 frame 2: circenses                #2
 each frame in the same memory; kept: panem et circenses
 EOF
+expect gathered_parts <<'EOF'
+part 3 was given up at 5000 numbers
+35000 numbers, sum 45000
+EOF
+expect memory_budget <<'EOF'
+begins with 8 MiB
+more is committed than soft_limit
+hard limit reached: memory refused
+idle: 8 MiB
+EOF
 expect own_memory <<'EOF'
 32 objects of half a MiB in a file of 16 MiB, then Cannot allocate memory
 16 MiB given back

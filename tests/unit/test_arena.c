@@ -360,11 +360,12 @@ START_TEST(limit_counts_runs_and_chunks_together)
 }
 END_TEST
 
-START_TEST(limit_of_an_arena_raises_no_event_of_the_provider)
+START_TEST(limit_of_an_arena_raises_its_event_and_no_other)
 {
     harena *arena = arena_of(provider, CHUNK);
 
     fill(arena, 1000);
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_LIMIT), 1);
     ck_assert_uint_eq(events_of(&events, HARENA_EVENT_OS_ERROR), 0);
     ck_assert_uint_eq(events_of(&events, HARENA_EVENT_REGION_EXHAUSTED), 0);
     ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), 0);
@@ -830,7 +831,7 @@ RUN_TESTS_AROUND("arena", with_provider, without_provider, a_fresh_arena_holds_n
                  an_aligned_object_leaves_the_larger_rest, one_allocation_may_fill_the_first_chunk,
                  limit_is_reached_inside_a_refill, limit_of_less_than_a_chunk_serves_nothing,
                  limit_counts_runs_and_chunks_together,
-                 limit_of_an_arena_raises_no_event_of_the_provider,
+                 limit_of_an_arena_raises_its_event_and_no_other,
                  an_arena_that_filled_the_providers_limit_resets_and_fills_again,
                  the_rest_of_the_window_serves_at_the_limit,
                  a_refused_large_request_spoils_no_window, no_older_chunk_is_looked_at,
