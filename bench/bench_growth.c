@@ -100,6 +100,30 @@ static double read_buffer(struct world *w)
     return bench_ns(from, end);
 }
 
+/* Without a copy. */
+static double read_in_place(struct world *w)
+{
+    size_t size, got = 0;
+    uint64_t from, end;
+    harena_buf b;
+
+    fill_buffer(w, &b);
+    from = bench_stamp();
+    for (;;) {
+        void *at = harena_buf_next(&b, (size = READ_PIECE, &size));
+
+        if (at == NULL)
+            break;
+        got += size;
+        bench_keep(at);
+    }
+    end = bench_stamp();
+    if (got != MIB)
+        bench_die("%zu bytes read", got);
+    harena_reset(w->arena);
+    return bench_ns(from, end);
+}
+
 /* Both, for each piece written. */
 static double both_block(struct world *w)
 {
@@ -109,6 +133,25 @@ static double both_block(struct world *w)
 static double both_buffer(struct world *w)
 {
     return write_buffer(w) + read_buffer(w);
+}
+
+/* The same when all of it is in the core's caches; without, other jobs have just been there. */
+static double both_block_warm(struct world *w)
+{
+    both_block(w);
+    return both_block(w);
+}
+
+static double both_buffer_warm(struct world *w)
+{
+    both_buffer(w);
+    return both_buffer(w);
+}
+
+static double both_in_place_warm(struct world *w)
+{
+    write_buffer(w), read_in_place(w);
+    return write_buffer(w) + read_in_place(w);
 }
 
 /* ---- an array of numbers ---- */
@@ -268,13 +311,15 @@ static const struct {
     double bar; /* of the ratio ours : peer; 0: none */
 } jobs[] = {
     {"buffer: 1 MiB in and out : memcpy", both_block, both_buffer, MIB / PIECE, 1.5},
+    {"- the same, warm", both_block_warm, both_buffer_warm, MIB / PIECE, 1.5},
+    {"- the same, warm, read in place", both_block_warm, both_in_place_warm, MIB / PIECE, 1.5},
     {"- write 64 at a time", write_block, write_buffer, MIB / PIECE, 0},
     {"- read 16 at a time", read_block, read_buffer, MIB / READ_PIECE, 0},
+    {"- read 16 at a time in place", read_block, read_in_place, MIB / READ_PIECE, 0},
     {"array: push 8 bytes : std::vector", push_vector, push_array, PUSHES, 1},
-    /* Of warm memory all has to be cleared again, and to allocate is already a half of the peer's time. */
-    {"64 zero bytes, 1,000 warm : memset", warm_memset, warm_zeroed, 1, 1},
+    {"64 zero bytes, 1,000 warm : memset", warm_memset, warm_zeroed, 1, 1 / 3.0},
     {"64 zero bytes, 1,000 warm : not zeroed", warm_plain, warm_zeroed, 1, 0},
-    {"64 zero bytes, 20,000 warm : memset", warm_memset_many, warm_zeroed_many, 1, 1},
+    {"64 zero bytes, 20,000 warm : memset", warm_memset_many, warm_zeroed_many, 1, 1 / 3.0},
     {"64 zero bytes, fresh : memset", fresh_memset, fresh_untouched, 1, 1 / 3.0},
     {"64 zero bytes, fresh, written : not zeroed", fresh_plain, fresh_zeroed, 1, 1.3},
 };

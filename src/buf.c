@@ -17,6 +17,7 @@ enum {
 /* The inline paths, for callers that do not inline. */
 extern inline int harena_buf_write(harena_buf *b, const void *bytes, size_t size);
 extern inline size_t harena_buf_read(harena_buf *b, void *to, size_t size);
+extern inline void *harena_buf_next(harena_buf *b, size_t *size);
 
 void harena_buf_init(harena_buf *b, harena *arena)
 {
@@ -205,13 +206,6 @@ int harena_buf_read_byte(harena_buf *b)
     size_t size = 1;
 
     return b->off != b->len ? (unsigned char)*take(b, &size) : -1;
-}
-
-void *harena_buf_next(harena_buf *b, size_t *size)
-{
-    if (b->off == b->len)
-        *size = 0;
-    return *size != 0 ? take(b, size) : NULL;
 }
 
 char *harena_buf_bytes(const harena_buf *b)

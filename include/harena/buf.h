@@ -105,7 +105,20 @@ HARENA_API int harena_buf_read_byte(harena_buf *b);
  * Fails: never.
  * Cost: constant.
  * Lifetime: until the next writer. */
-HARENA_API void *harena_buf_next(harena_buf *b, size_t *size);
+HARENA_API HARENA_INLINE void *harena_buf_next(harena_buf *b, size_t *size)
+{
+    size_t unread = b->len - b->off;
+    char *at = unread != 0 && *size != 0 ? b->data + b->off : NULL;
+
+    if (HARENA_LIKELY(*size < unread)) {
+        b->off += *size;
+    } else {
+        *size = unread;
+        b->off = b->len =
+            0; /* all of the room serves again; the bytes stay until the next writer */
+    }
+    return at;
+}
 
 /* The unread bytes where they lie; NULL if the buffer never had any. Reads nothing.
  * Thread: owner.
