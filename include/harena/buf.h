@@ -107,12 +107,17 @@ HARENA_API int harena_buf_read_byte(harena_buf *b);
  * Lifetime: until the next writer. */
 HARENA_API HARENA_INLINE void *harena_buf_next(harena_buf *b, size_t *size)
 {
-    size_t unread = b->len - b->off;
-    char *at = unread != 0 && *size != 0 ? b->data + b->off : NULL;
+    size_t unread = b->len - b->off, wanted = *size;
+    char *at = NULL;
 
-    if (HARENA_LIKELY(*size < unread)) {
-        b->off += *size;
-    } else {
+    if (HARENA_LIKELY(wanted < unread && wanted != 0)) {
+        at = b->data + b->off;
+        b->off += wanted;
+        return at;
+    }
+    if (unread != 0 && wanted != 0)
+        at = b->data + b->off;
+    if (wanted >= unread) {
         *size = unread;
         b->off = b->len =
             0; /* all of the room serves again; the bytes stay until the next writer */
