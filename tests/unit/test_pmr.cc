@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <check.h>
 #include <cstdint>
+#include <cstdlib>
 #include <list>
 #include <map>
 #include <string>
@@ -243,6 +244,67 @@ START_TEST(create_without_memory_constructs_nothing)
 }
 END_TEST
 
+int regions; // that a provider has and has not given back
+
+void *reserve_one(void *, std::size_t bytes, std::size_t align)
+{
+    regions++;
+    return std::aligned_alloc(align, bytes);
+}
+
+void release_one(void *, void *at, std::size_t)
+{
+    regions--;
+    std::free(at);
+}
+
+START_TEST(a_provider_goes_with_its_owner)
+{
+    harena_page_source source{};
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+
+    source.reserve = reserve_one;
+    source.release = release_one;
+    options.page_source = &source;
+    options.reserve = std::size_t(2) << 20;
+    {
+        provider_owner owner = make_provider(&options);
+        harena_options in = HARENA_OPTIONS_INIT;
+
+        ck_assert_int_gt(regions, 0);
+        in.provider = owner.get();
+        ck_assert_ptr_nonnull(harena_alloc(make_arena(&in).get(), 100));
+    }
+    ck_assert_int_eq(regions, 0);
+}
+END_TEST
+
+template <typename Make, typename Options> bool throws(Make make, const Options &options)
+{
+    try {
+        make(&options);
+    } catch (const std::bad_alloc &) {
+        return true;
+    }
+    return false;
+}
+
+START_TEST(what_cannot_be_made_is_bad_alloc)
+{
+    harena_provider_options provider_options = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_shared_options shared_options = HARENA_SHARED_OPTIONS_INIT;
+    harena_options options = HARENA_OPTIONS_INIT;
+
+    provider_options.ballast = 2;
+    provider_options.limit = 1;
+    shared_options.lanes = 1000000;
+    options.initial = SIZE_MAX;
+    ck_assert(throws(make_provider, provider_options));
+    ck_assert(throws(make_shared_arena, shared_options));
+    ck_assert(throws(make_arena, options));
+}
+END_TEST
+
 START_TEST(a_guard_moves_and_leaves_once)
 {
     static_assert(!std::is_copy_constructible_v<view_guard>, "one section, one guard");
@@ -279,6 +341,8 @@ int main()
     tcase_add_test(tests, resources_of_one_arena_are_equal);
     tcase_add_test(tests, objects_are_destroyed_with_their_arena);
     tcase_add_test(tests, create_without_memory_constructs_nothing);
+    tcase_add_test(tests, a_provider_goes_with_its_owner);
+    tcase_add_test(tests, what_cannot_be_made_is_bad_alloc);
     tcase_add_test(tests, a_guard_moves_and_leaves_once);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_ENV);
