@@ -8,9 +8,8 @@
  *
  * What a purge has taken is neither free nor refunded while it lasts; and a run takes free chunks, then charges, then
  * commits, and may have to undo all of it. So that nobody is refused for that reason alone, `holders` counts those who have
- * something in hand, and whoever finds nothing waits for them: a millisecond at a time, and no longer than the request may
- * look for memory at all. In the child of a fork the other threads' holds never end: the upper half of the word says how
- * often its process was forked.
+ * something in hand, and whoever finds nothing waits for them: a millisecond at a time, ten times at most. In the child of
+ * a fork the other threads' holds never end: the upper half of the word says how often its process was forked.
  *
  * The soft limit refuses nobody. A charge that passes it ends quarantine (guard.c); if that is not enough, it says so once,
  * has the idle arenas of all pools dropped, and asks for free blocks to be given back; until use has fallen below it again,
@@ -26,7 +25,8 @@
 
 enum {
     HOLDERS_WAIT_MS = 1,
-    HOLDERS_BITS = 32, /* of the count in `holders` */
+    HOLDERS_WAITS = 10, /* of one request; where others always hold something, more are in vain */
+    HOLDERS_BITS = 32,  /* of the count in `holders` */
 };
 
 static HRI_COLD void pass_soft_limit(harena_provider *p, uint64_t committed)
@@ -121,12 +121,15 @@ void hri_limit_end_hold(harena_provider *p, bool is_back)
         hri_os.wake(&p->reclaims);
 }
 
-bool hri_limit_wait_for_holders(harena_provider *p, uint32_t seen)
+bool hri_limit_wait_for_holders(harena_provider *p, uint32_t seen, unsigned *waits)
 {
     /* PAIR holders-1: a read-modify-write, so that nobody whom the caller's look has met can be missed */
     uint64_t holders = hri_fetch_add_acq_rel(&p->holders, 0);
     bool is_one = holders > no_holders() && (holders ^ no_holders()) >> HOLDERS_BITS == 0;
 
+    if (*waits == HOLDERS_WAITS)
+        return false;
+    ++*waits;
     if (is_one)
         hri_os.wait(&p->reclaims, seen, HOLDERS_WAIT_MS);
     return is_one || hri_load_acquire(&p->reclaims) != seen; /* PAIR reclaims-1 */

@@ -23,8 +23,8 @@ void hri_limit_begin_hold(harena_provider *provider);
 void hri_limit_end_hold(harena_provider *provider, bool is_back);
 
 /* The caller found no memory after `reclaims` of the provider was `seen`. Waits a moment for what others hold. True: it is
- * worth looking again. */
-bool hri_limit_wait_for_holders(harena_provider *provider, uint32_t seen);
+ * worth looking again, which is so a few times for a request: *waits counts them, from 0. */
+bool hri_limit_wait_for_holders(harena_provider *provider, uint32_t seen, unsigned *waits);
 
 /* Anything but success: counted, told, errno ENOMEM. Returns HRI_NO_CHUNK. */
 uint32_t hri_limit_refuse(harena_provider *provider, enum harena_event_kind kind, int error,

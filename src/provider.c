@@ -14,14 +14,16 @@
 #include "trace.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 enum {
     ROOM_MS =
         100, /* how long a request that finds no memory may try again while some is reclaimed */
-    RUN_TRIES = 64, /* lost races after which a run is refused: bounds work, not correctness */
-    LOST_RACE = 1,
-    LOOK_EVERY = 16, /* puts of one thread between two looks at the clock; a power of two */
+    RUN_TRIES = 64,      /* lost races after which a run is refused: bounds work, not correctness */
+    LOST_RACE = INT_MIN, /* no error number */
+    VAIN_PURGES = 2,     /* that one request tries: others look again because of each */
+    LOOK_EVERY = 16,     /* puts of one thread between two looks at the clock; a power of two */
 };
 
 /* ---- small things ---- */
@@ -77,9 +79,16 @@ static uint32_t reclaims(const harena_provider *p)
     return hri_load_acquire(&p->reclaims); /* PAIR reclaims-1: raised when the chunks are back */
 }
 
+/* What a request that finds no memory has done about it. */
+struct search {
+    uint64_t began; /* milliseconds; 0: it has not had to look again */
+    unsigned waits; /* for what others hold for a moment */
+    bool emptied;   /* the pools */
+};
+
 /* Before somebody is refused: ends quarantine, empties the pools, once, then gets back what RCU holds, then waits for what
  * others purge. True: it is worth looking again. */
-static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
+static bool reclaim(harena_provider *p, uint32_t seen, struct search *search)
 {
     void (*drop_idle)(harena_provider *) =
         hri_load_acquire(&p->drop_idle); /* PAIR pools-1: set with the first pool */
@@ -88,30 +97,29 @@ static bool reclaim(harena_provider *p, uint32_t seen, bool *pools_are_empty)
 
     if (hri_guard_flush(p))
         return true;
-    if (drop_idle != NULL && !*pools_are_empty) {
-        *pools_are_empty = true;
+    if (drop_idle != NULL && !search->emptied) {
+        search->emptied = true;
         drop_idle(p);
         return true;
     }
-    return (hook != NULL && hook(p, seen)) || hri_limit_wait_for_holders(p, seen);
+    return (hook != NULL && hook(p, seen)) || hri_limit_wait_for_holders(p, seen, &search->waits);
 }
 
-/* Whether a request that began to look for room at *began (0: now) has looked long enough. Others may have been faster
- * each time that something was reclaimed. */
-static bool is_late(uint64_t *began)
+/* Whether a request has looked long enough. Others may have been faster each time that something was reclaimed. */
+static bool is_late(struct search *search)
 {
     uint64_t now = hri_os.milliseconds();
 
-    if (*began == 0)
-        *began = now;
-    return now - *began > ROOM_MS;
+    if (search->began == 0)
+        search->began = now;
+    return now - search->began > ROOM_MS;
 }
 
 static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *home, uint32_t me,
                                         const char *name)
 {
-    bool pools_are_empty = false, apart = hri_blocks_fills_apart(home);
-    uint64_t began = 0;
+    bool apart = hri_blocks_fills_apart(home);
+    struct search search = {0, 0, false};
     uint32_t chunk, seen;
     int error;
 
@@ -132,7 +140,7 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
                     apart = false;
                     continue;
                 }
-                if (!is_late(&began) && hri_guard_flush(p))
+                if (!is_late(&search) && hri_guard_flush(p))
                     continue; /* the OS may have had no more mappings because of it */
                 return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
             }
@@ -142,7 +150,7 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
         chunk = hri_blocks_take_warm(&p->blocks, home, me);
         if (chunk != HRI_NO_CHUNK)
             return chunk;
-        if (is_late(&began) || !reclaim(p, seen, &pools_are_empty))
+        if (is_late(&search) || !reclaim(p, seen, &search))
             return hri_limit_refuse(p, kind, ENOMEM, HRI_CHUNK, name);
     }
 }
@@ -198,6 +206,7 @@ static uint32_t find_and_take_run(harena_provider *p, uint32_t length, bool *ove
         if (*error != LOST_RACE)
             break;
         *error = 0;
+        *over_budget = hri_limit_budget(p) < length;
     }
     return HRI_NO_CHUNK;
 }
@@ -205,8 +214,9 @@ static uint32_t find_and_take_run(harena_provider *p, uint32_t length, bool *ove
 static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
 {
     size_t bytes = length * HRI_CHUNK;
-    bool pools_are_empty = false, over_budget = false, last = bytes > p->region_size;
-    uint64_t began = 0;
+    bool over_budget = false, last = bytes > p->region_size;
+    unsigned in_vain = 0;
+    struct search search = {0, 0, false};
     int error;
 
     for (;;) {
@@ -217,7 +227,7 @@ static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
         if (chunk != HRI_NO_CHUNK)
             return chunk;
         if (error != 0) {
-            if (!is_late(&began) && hri_guard_flush(p))
+            if (!is_late(&search) && hri_guard_flush(p))
                 continue; /* as for a chunk */
             return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, bytes, name);
         }
@@ -226,10 +236,10 @@ static uint32_t get_run(harena_provider *p, uint32_t length, const char *name)
             return hri_limit_refuse(
                 p, over_budget ? HARENA_EVENT_LIMIT : HARENA_EVENT_REGION_EXHAUSTED, ENOMEM, bytes,
                 name);
-        if (over_budget)
-            seen += hri_retention_make_room(p, length); /* not what others have got back */
-        last = is_late(&began) || (!(over_budget && hri_limit_budget(p) >= length) &&
-                                   !reclaim(p, seen, &pools_are_empty)); /* one more look */
+        if (over_budget && in_vain < VAIN_PURGES)
+            in_vain += !hri_retention_make_room(p, length, &seen);
+        last = is_late(&search) || (!(over_budget && hri_limit_budget(p) >= length) &&
+                                    !reclaim(p, seen, &search)); /* one more look */
     }
 }
 

@@ -145,30 +145,38 @@ static uint64_t purge_chunk(harena_provider *p, uint32_t chunk, bool *refused)
 }
 
 /* Purges up to `chunks` single chunks: dear, and only for a run that would not get below the hard limit otherwise. *holds is
- * raised by each that it tries. */
-static void purge_chunks(harena_provider *p, uint64_t chunks, uint32_t *holds)
+ * raised by each that it tries. How many went back. */
+static uint64_t purge_chunks(harena_provider *p, uint64_t chunks, uint32_t *holds)
 {
     uint32_t end = hri_load_relaxed(&p->blocks.used) * HRI_BLOCK_CHUNKS;
     bool refused = p->source.purge == NULL;
+    uint64_t left = chunks;
 
-    for (uint32_t chunk = 0; chunk < end && chunks != 0 && !refused; chunk++) {
+    for (uint32_t chunk = 0; chunk < end && left != 0 && !refused; chunk++) {
         if (!hri_blocks_is_ready(&p->blocks, chunk))
             continue;
         hri_limit_begin_hold(p);
-        chunks -= purge_chunk(p, chunk, &refused);
+        left -= purge_chunk(p, chunk, &refused);
         hri_limit_end_hold(p, true);
         ++*holds;
     }
+    return chunks - left;
 }
 
-uint32_t hri_retention_make_room(harena_provider *p, uint32_t length)
+bool hri_retention_make_room(harena_provider *p, uint32_t length, uint32_t *seen)
 {
-    uint32_t holds = 0;
+    uint64_t taken, free_warm, budget = hri_limit_budget(p);
+    uint32_t before;
+    size_t purged;
 
-    purge_blocks(p, 0, 0, length, &holds);
+    hri_blocks_count(&p->blocks, &taken, &free_warm);
+    if (budget < length && free_warm < length - budget)
+        return true;
+    before = *seen;
+    purged = purge_blocks(p, 0, 0, length, seen);
     if (hri_limit_budget(p) < length)
-        purge_chunks(p, length, &holds);
-    return holds;
+        purged += purge_chunks(p, length, seen);
+    return purged != 0 || *seen == before;
 }
 
 /* Whether the free blocks but this one (HRI_NO_CHUNK: all of them) hold so many bytes. A look. */

@@ -24,8 +24,8 @@ void hri_retention_press(harena_provider *provider, uint64_t bytes);
 /* A chunk or run was put while use is above the soft limit: its block goes back if it is free now, or several are due. */
 void hri_retention_put_above_soft(harena_provider *provider, uint32_t chunk, uint32_t length);
 
-/* Gives free memory back, whole blocks first, until `length` chunks can be charged, or nothing is left to give. By how much
- * that has raised `reclaims`, whether it gave something or not. */
-uint32_t hri_retention_make_room(harena_provider *provider, uint32_t length);
+/* Gives free memory back, whole blocks first, until `length` chunks can be charged, or nothing is left to give; nothing if
+ * even all of it would not do. False: the OS takes nothing back. *seen is raised by as much as this raises `reclaims`, in vain or not. */
+bool hri_retention_make_room(harena_provider *provider, uint32_t length, uint32_t *seen);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What goes back to the OS by itself: a clock that the test moves, and an OS that counts what it is asked. */
+#include "limit.h"
 #include "os.h"
 #include "provider.h"
 #include "unit.h"
@@ -481,6 +482,28 @@ START_TEST(a_run_at_the_limit_is_refused_at_once_where_nothing_goes_back)
 }
 END_TEST
 
+/* What is free is not given back for a run that could not be had with all of it either. */
+START_TEST(a_run_beyond_all_that_is_free_purges_nothing)
+{
+    harena_provider *p;
+    harena *arena, *other;
+
+    options.limit = 16 * MIB;
+    options.retain_percent = HARENA_RETAIN_ALL;
+    p = make();
+    arena = arena_of(p, 0);
+    other = arena_of(p, 0);
+    (void)SUCCEEDS(harena_alloc(arena, 8 * MIB));
+    (void)SUCCEEDS(harena_alloc(other, 6 * MIB));
+    harena_release(other);
+    FAILS(ENOMEM, harena_alloc(arena, 10 * MIB));
+    ck_assert_uint_eq(purges, 0);
+    ck_assert_uint_ge(stats_of(p).free, 6 * MIB);
+    harena_release(arena);
+    ends_clean(p);
+}
+END_TEST
+
 /* A look is no purge: it wakes nobody, though a put above the soft limit looks each time. */
 START_TEST(puts_above_the_soft_limit_wake_nobody)
 {
@@ -553,6 +576,30 @@ static void ask_during_a_purge(bool refuse)
     ends_clean(other.p);
 }
 
+/* One who never lets go, as in a thread that was suspended there. */
+START_TEST(who_holds_for_ever_is_not_waited_for_for_ever)
+{
+    harena_provider *p;
+    void *chunk;
+
+    options.limit = CHUNK;
+    p = make();
+    hri_os.wait = note_wait;
+    chunk = SUCCEEDS(harena_chunk_get(p));
+    hri_limit_begin_hold(p);
+    other.waits = 0;
+    FAILS(ENOMEM, harena_chunk_get(p));
+    ck_assert_int_gt(other.waits, 0);
+    ck_assert_int_le(other.waits, 10);
+    hri_limit_end_hold(p, false);
+    other.waits = 0;
+    FAILS(ENOMEM, harena_chunk_get(p));
+    ck_assert_int_eq(other.waits, 0);
+    harena_chunk_put(p, chunk);
+    ends_clean(p);
+}
+END_TEST
+
 START_TEST(nobody_is_refused_because_of_a_purge)
 {
     options.limit = BLOCK;
@@ -563,18 +610,18 @@ START_TEST(nobody_is_refused_because_of_a_purge)
 }
 END_TEST
 
-RUN_TESTS_AROUND("retention", set_up, tear_down, tick_halves_what_nobody_touched,
-                 what_is_touched_each_second_stays, runs_that_are_touched_stay,
-                 what_is_touched_stays_wherever_it_lies,
-                 no_more_stays_than_percent_of_the_recent_peak, retain_all_keeps_all,
-                 retain_none_keeps_nothing, ballast_is_the_floor,
-                 early_ticks_do_nothing_but_say_when, nothing_to_do_is_minus_one,
-                 operations_that_pass_by_give_back_a_block_each, refused_purge_changes_nothing,
-                 soft_limit_says_so_once_and_refuses_nobody,
-                 free_memory_goes_back_before_a_run_stays_above_the_soft_limit,
-                 run_above_the_soft_limit_goes_back_when_it_is_put,
-                 soft_limit_holds_although_all_is_retained, ballast_is_the_floor_below_a_soft_limit,
-                 ballast_is_the_floor_whatever_was_due,
-                 a_run_at_the_limit_takes_no_more_than_it_needs,
-                 a_run_at_the_limit_is_refused_at_once_where_nothing_goes_back,
-                 puts_above_the_soft_limit_wake_nobody, nobody_is_refused_because_of_a_purge)
+RUN_TESTS_AROUND(
+    "retention", set_up, tear_down, tick_halves_what_nobody_touched,
+    what_is_touched_each_second_stays, runs_that_are_touched_stay,
+    what_is_touched_stays_wherever_it_lies, no_more_stays_than_percent_of_the_recent_peak,
+    retain_all_keeps_all, retain_none_keeps_nothing, ballast_is_the_floor,
+    early_ticks_do_nothing_but_say_when, nothing_to_do_is_minus_one,
+    operations_that_pass_by_give_back_a_block_each, refused_purge_changes_nothing,
+    soft_limit_says_so_once_and_refuses_nobody,
+    free_memory_goes_back_before_a_run_stays_above_the_soft_limit,
+    run_above_the_soft_limit_goes_back_when_it_is_put, soft_limit_holds_although_all_is_retained,
+    ballast_is_the_floor_below_a_soft_limit, ballast_is_the_floor_whatever_was_due,
+    a_run_at_the_limit_takes_no_more_than_it_needs,
+    a_run_at_the_limit_is_refused_at_once_where_nothing_goes_back,
+    a_run_beyond_all_that_is_free_purges_nothing, puts_above_the_soft_limit_wake_nobody,
+    who_holds_for_ever_is_not_waited_for_for_ever, nobody_is_refused_because_of_a_purge)
