@@ -30,7 +30,7 @@
 #include <errno.h>
 
 /* Blocks at the start of the region that single chunks fill by small pages: what huge pages may bring in vain, one block,
- * is then a half of what the process holds at most. With two the first filling of 256 MiB took 3 % longer, with four 9 %. */
+ * is then a half of what the process holds at most. With more of them a first filling is slower: bench/README.md. */
 enum { SMALL_BLOCKS = 1 };
 
 enum { FIRST_STEP = 4, LARGEST_STEP = 64 }; /* blocks that the OS is asked for at once */
