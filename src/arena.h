@@ -41,6 +41,7 @@ struct hri_arena {
     bool hidden; /* the window's limit stays at its cursor: each allocation takes the slow path */
     bool zero;
     bool failed;
+    bool cleaning;  /* a rewind or a reset runs its cleanups */
     bool fixed;     /* never grows; provider is there for events only, if at all */
     uint32_t debug; /* modes */
 
@@ -167,7 +168,7 @@ void hri_arena_leave_home(struct hri_arena *a);
 /* Bytes that it holds for what has been allocated: no spare extents, no chunks that the window has not come to. */
 uint64_t hri_arena_need(const struct hri_arena *a);
 
-/* Runs the cleanups that are newer than `stop`. What is kept stays as it is. */
+/* Runs the cleanups that are newer than `stop`, for a rewind or a reset. */
 void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop);
 
 /* As harena_reset, but it keeps up to `retain` bytes. */

@@ -172,16 +172,37 @@ static void drop_extents(struct hri_arena *a, struct hri_extents *list)
         hri_name_put(a->sums, held - a->held);
 }
 
-/* Gives back what no object needs: spare extents, and all of an arena that has handed nothing out yet. */
-static void drop_unused(struct hri_arena *a)
+/* Gives back what no object needs: spare extents, and all of an arena that has handed nothing out yet. Bytes of
+ * options.initial that went with it. */
+static size_t drop_unused(struct hri_arena *a)
 {
+    size_t initial = 0;
+
     drop_extents(a, &a->spare_chunks);
     drop_extents(a, &a->spare_runs);
     if (hri_arena_len(a) == 0 && a->own_memory == NULL && !hri_arena_has_boundary(a)) {
+        if (a->initial != 0)
+            initial = length_of(a, a->initial - 1) * HRI_CHUNK;
         hri_arena_close_windows(a);
         drop_extents(a, &a->extents);
         a->initial = 0;
     }
+    return initial;
+}
+
+/* One extent that is not spare. It may take the place of all that no object needs. */
+static uint32_t get_in_place_of_unused(struct hri_arena *a, uint32_t length)
+{
+    uint64_t limit = a->limit - (uint64_t)(a->own_end - a->own_memory); /* it is about the rest */
+    size_t initial = 0;
+    uint32_t chunk;
+
+    if (!hri_arena_has_room(a, length) && (uint64_t)length * HRI_CHUNK <= limit)
+        initial = drop_unused(a);
+    chunk = hri_arena_get_extent(a, length);
+    if (chunk == HRI_NO_CHUNK && initial != 0 && hri_arena_take_initial(a, initial))
+        hri_arena_open_first(a); /* it was in vain */
+    return chunk;
 }
 
 void hri_arena_unuse(struct hri_arena *a, uint32_t stop)
@@ -224,11 +245,8 @@ uint32_t hri_arena_take_extent(struct hri_arena *a, uint32_t length)
 
     if (length == 1 && a->spare_chunks.newest != 0)
         chunk = hri_arena_pop_extent(a, &a->spare_chunks);
-    if (chunk == HRI_NO_CHUNK) {
-        if (!hri_arena_has_room(a, length))
-            drop_unused(a);
-        chunk = hri_arena_get_extent(a, length);
-    }
+    if (chunk == HRI_NO_CHUNK)
+        chunk = get_in_place_of_unused(a, length);
     if (chunk != HRI_NO_CHUNK)
         hri_arena_push_extent(a, &a->extents, chunk);
     HRI_PROBE(refill, a->name, length * HRI_CHUNK);

@@ -111,14 +111,13 @@ void hri_arena_empty(struct hri_arena *a, uint64_t retain)
 
 void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop)
 {
-    const struct hri_state kept = a->kept;
-    const bool is_kept = a->is_kept;
+    const bool was_cleaning = a->cleaning;
 
     if (a->cleanups == stop)
         return;
+    a->cleaning = true;
     hri_cleanup_run(&a->cleanups, stop);
-    a->kept = kept; /* a cleanup that calls harena_keep would keep what is going */
-    a->is_kept = is_kept;
+    a->cleaning = was_cleaning;
 }
 
 void hri_arena_reset(struct hri_arena *a, uint64_t retain)

@@ -155,8 +155,9 @@ bool hri_lease_extend(struct hri_generation *g, uint32_t chunk, uint32_t more, u
 /* So many bytes are not held any more. */
 void hri_lease_refund(struct hri_generation *g, uint64_t bytes);
 
-/* Whether the limits leave a chunk for each lane: else those that come first would strand what the others need. */
-bool hri_lease_has_room_for_all(const struct hri_generation *g);
+/* Whether the limits leave so many bytes, and a chunk for each lane: else those that come first would strand what the
+ * others need. */
+bool hri_lease_has_room(const struct hri_generation *g, uint64_t bytes);
 
 /* Clears what may not be zero of bytes that were just claimed from a chunk. */
 void hri_lease_clear(const struct hri_generation *g, char *at, size_t size);

@@ -105,7 +105,8 @@ static size_t next_lease(const struct hri_generation *g, const struct harena_lan
 {
     uint64_t leased = lane->leased + FIRST_LEASE;
 
-    if (leased >= HRI_CHUNK || ((lane->home & HRI_LANE_BUSY) != 0 && hri_lease_has_room_for_all(g)))
+    if (leased >= HRI_CHUNK ||
+        ((lane->home & HRI_LANE_BUSY) != 0 && hri_lease_has_room(g, HRI_CHUNK)))
         return HRI_CHUNK;
     return (size_t)1 << (63 - __builtin_clzll(leased));
 }

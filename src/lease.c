@@ -88,10 +88,9 @@ bool hri_lease_extend(struct hri_generation *g, uint32_t chunk, uint32_t more, u
     return true;
 }
 
-bool hri_lease_has_room_for_all(const struct hri_generation *g)
+bool hri_lease_has_room(const struct hri_generation *g, uint64_t bytes)
 {
-    uint64_t bytes = g->view.lanes * HRI_CHUNK;
-
+    bytes = hri_max(bytes, (uint64_t)g->view.lanes * HRI_CHUNK);
     if (!hri_provider_has_room(g->provider, bytes))
         return false;
     return g->limit == UINT64_MAX ||

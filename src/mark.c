@@ -169,6 +169,8 @@ void harena_keep(harena *window)
     if (!hri_arena_is_own(window, "harena_keep"))
         return;
     a = hri_arena_of(window);
+    if (a->cleaning) /* it would keep what is going */
+        return;
     a->marks = NULL;
     a->is_kept = true;
     hri_arena_save(a, &a->kept);
@@ -176,6 +178,11 @@ void harena_keep(harena *window)
 
 void harena_keep_none(harena *window)
 {
-    if (hri_arena_is_own(window, "harena_keep_none"))
-        hri_arena_of(window)->is_kept = false;
+    struct hri_arena *a;
+
+    if (!hri_arena_is_own(window, "harena_keep_none"))
+        return;
+    a = hri_arena_of(window);
+    if (!a->cleaning) /* a cleanup that is kept may be where those that run end */
+        a->is_kept = false;
 }

@@ -182,7 +182,7 @@ static bool extend(struct hri_generation *g, struct rest *rest, const struct wis
 
     if (instead > UINT32_MAX / 2)
         return false;
-    if (more == least || !hri_lease_has_room_for_all(g) ||
+    if (more == least || !hri_lease_has_room(g, more * HRI_CHUNK) ||
         !hri_lease_extend(g, rest->run - 1, (uint32_t)more, (uint32_t)instead)) {
         more = least;
         if (!hri_lease_extend(g, rest->run - 1, (uint32_t)more, (uint32_t)instead))
@@ -229,7 +229,7 @@ static uint32_t take_run(struct hri_generation *g, size_t least)
         errno = ENOMEM;
         return HRI_NO_CHUNK;
     }
-    if (length > least && hri_lease_has_room_for_all(g))
+    if (length > least && hri_lease_has_room(g, length * HRI_CHUNK))
         run = hri_lease_chunks(g, (uint32_t)length, held >= HRI_BLOCK);
     if (run == HRI_NO_CHUNK)
         run = hri_lease_chunks(g, (uint32_t)(length = least), held >= HRI_BLOCK);

@@ -8,10 +8,10 @@
  *
  * (PAIR stack-1.) That one edge orders all lanes of all arenas at once.
  *
- * A thread gives its number back in the last round of its thread-specific destructors, so that destructors of others
- * may allocate before; one that runs even later sees HRI_THREAD_GONE and allocates by fetch-add. A thread that meets
- * the library for the first time in a destructor, after the first round has passed ours, loses its number for the life
- * of the process, because nothing says which round it is: there are 32,768.
+ * A thread gives its number back in the last round but one of its thread-specific destructors, so that destructors of
+ * others may allocate before; one that runs even later sees HRI_THREAD_GONE and allocates by fetch-add. Nothing says
+ * which round it is, so who meets the library for the first time in a destructor of the first round, after ours, has the
+ * last one for that. One that does so even later loses its number, of 32,768, for the life of the process.
  *
  * fork: the child has one thread. It forgets all identities and counts the fork in the word, so that no lane of a
  * thread that is not there any more is ever continued, whatever state it was in. */
@@ -26,12 +26,12 @@
 __thread uint32_t harena_thread_word;
 __thread uint32_t hri_thread_cleanups;
 
-/* Of a thread's destructors. ThreadSanitizer gives up its own record of the thread in the very last
- * one: an atomic access after that would crash it. */
+/* Of a thread's destructors, from the first one with an identity. ThreadSanitizer gives up its own record of the thread
+ * in the very last one that there is: an atomic access after that would crash it. */
 #ifdef HRI_TSAN
-enum { LAST_ROUND = PTHREAD_DESTRUCTOR_ITERATIONS - 1 };
+enum { LAST_ROUND = PTHREAD_DESTRUCTOR_ITERATIONS - 2 };
 #else
-enum { LAST_ROUND = PTHREAD_DESTRUCTOR_ITERATIONS };
+enum { LAST_ROUND = PTHREAD_DESTRUCTOR_ITERATIONS - 1 };
 #endif
 
 static hri_stack_entry

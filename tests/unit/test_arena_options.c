@@ -353,6 +353,38 @@ START_TEST(initial_above_the_limit_is_refused)
 }
 END_TEST
 
+/* What the arena's own limit refuses, what the provider's does. */
+START_TEST(a_refusal_takes_no_initial_memory_away)
+{
+    harena *arena, *other = arena_of(provider, 0);
+    size_t used = 0;
+    uint64_t gets;
+
+    options.initial = options.limit = 16 * CHUNK;
+    arena = made();
+    gets = stats_of(provider).gets;
+    FAILS(ENOMEM, harena_alloc(arena, opaque(17 * CHUNK)));
+    ck_assert_uint_eq(harena_cap(arena), 16 * CHUNK);
+    ck_assert_uint_eq(stats_of(provider).gets, gets); /* nor was it away for a moment */
+    harena_reset(arena);
+    ck_assert_uint_eq(harena_cap(arena), 16 * CHUNK);
+    harena_release(arena);
+    options.limit = 0;
+    arena = made();
+    bytes_of(other, 10, 1);
+    ck_assert_int_eq(harena_provider_set_limit(provider, in_use(provider)), 0);
+    FAILS(ENOMEM, harena_alloc(arena, opaque(17 * CHUNK)));
+    ck_assert_uint_eq(harena_cap(arena), 16 * CHUNK);
+    while (used < 16 * CHUNK) {
+        bytes_of(arena, 1024, 1);
+        used += 1024;
+    }
+    ck_assert_uint_eq(harena_cap(arena), 16 * CHUNK);
+    harena_release(arena);
+    harena_release(other);
+}
+END_TEST
+
 /* ---- retain ---- */
 
 START_TEST(retain_bounds_what_reset_keeps)
@@ -730,7 +762,8 @@ RUN_TESTS_AROUND("arena_options", with_provider, without_provider, unknown_size_
                  zero_holds_in_memory_that_others_dirtied,
                  zero_holds_after_a_realloc_gave_bytes_back, zero_holds_for_what_realloc_adds,
                  initial_is_had_at_once, initial_beyond_what_there_is_is_refused,
-                 initial_above_the_limit_is_refused, retain_bounds_what_reset_keeps,
+                 initial_above_the_limit_is_refused, a_refusal_takes_no_initial_memory_away,
+                 retain_bounds_what_reset_keeps,
                  what_retain_keeps_makes_room_for_what_it_cannot_serve,
                  what_retain_keeps_serves_again_without_the_provider,
                  an_arena_does_not_drift_to_its_peak, retain_none_gives_all_back_at_reset,

@@ -355,6 +355,50 @@ START_TEST(keep_in_a_cleanup_changes_nothing)
 }
 END_TEST
 
+static int forgotten; /* a cleanup's context that is never to run */
+
+static void let_go_and_forget(void *arena)
+{
+    harena_keep(arena);
+    harena_keep_none(arena);
+    ck_assert(harena_forget(arena, count, &forgotten));
+}
+
+/* The cleanup where those that run end is forgotten while they run. */
+START_TEST(the_kept_cleanup_may_be_forgotten_in_another)
+{
+    harena *arena = arena_of(provider, 0);
+    int cleanups = 0;
+    harena_mark mark;
+    char *kept;
+
+    for (int kept_by_mark = 0; kept_by_mark < 2; kept_by_mark++) {
+        ck_assert_int_eq(harena_on_release(arena, count, &cleanups), 0);
+        kept = filled(arena, 100 * KIB, 1);
+        ck_assert_int_eq(harena_on_release(arena, count, &forgotten), 0);
+        if (kept_by_mark)
+            mark = harena_mark_get(arena);
+        else
+            harena_keep(arena);
+        ck_assert_int_eq(harena_on_release(arena, let_go_and_forget, arena), 0);
+        filled(arena, 100 * KIB, 2);
+        if (kept_by_mark)
+            ck_assert_int_eq(harena_rewind(arena, mark), 0);
+        else
+            harena_reset(arena);
+        filled(arena, 200 * KIB, 3);
+        ck_assert(all_bytes(kept, 100 * KIB, 1));
+        ck_assert(!harena_forget(arena, count, &forgotten));
+        ck_assert_int_eq(cleanups, kept_by_mark);
+        harena_keep_none(arena);
+        harena_reset(arena);
+        ck_assert_int_eq(cleanups, kept_by_mark + 1);
+    }
+    ck_assert_int_eq(forgotten, 0);
+    harena_release(arena);
+}
+END_TEST
+
 RUN_TESTS_AROUND("keep", before, after, kept_memory_survives_resets,
                  a_reset_does_not_visit_what_is_kept, a_later_keep_keeps_more,
                  keep_none_gives_all_back_at_the_next_reset, keep_of_an_empty_arena_keeps_nothing,
@@ -362,4 +406,4 @@ RUN_TESTS_AROUND("keep", before, after, kept_memory_survives_resets,
                  zero_holds_after_a_return_to_the_boundary,
                  what_is_kept_does_not_grow_over_the_boundary, keep_needs_no_memory,
                  marks_die_when_something_is_kept, a_pool_lends_no_arena_with_something_kept,
-                 keep_in_a_cleanup_changes_nothing)
+                 keep_in_a_cleanup_changes_nothing, the_kept_cleanup_may_be_forgotten_in_another)

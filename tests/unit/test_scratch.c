@@ -208,6 +208,13 @@ static void *use_until_the_end(void *ctx)
     return NULL;
 }
 
+static void *use_late_only(void *ctx)
+{
+    (void)ctx;
+    ck_assert_int_eq(pthread_setspecific(late_key, &late_key), 0);
+    return NULL;
+}
+
 static void use_late_and_end(void *any)
 {
     harena *scratch = SUCCEEDS(harena_scratch_begin(NULL));
@@ -226,7 +233,7 @@ START_TEST(destructors_may_use_scratch_arenas)
     on_another_thread(use_until_the_end, NULL);
     held = live_bytes();
     for (int i = 0; i < 20; i++)
-        on_another_thread(use_until_the_end, NULL);
+        on_another_thread(i % 2 == 0 ? use_until_the_end : use_late_only, NULL);
     ck_assert_uint_eq(live_bytes(), held);
     ck_assert_int_eq(pthread_key_delete(late_key), 0);
     ck_assert_int_eq(pthread_key_create(&late_key, use_late), 0);

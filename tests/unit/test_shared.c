@@ -1062,6 +1062,27 @@ START_TEST(limit_bounds_one_generation)
 }
 END_TEST
 
+/* Two take runs in turn, so that none can be made longer: longer ones than needed are asked for only if they fit. */
+START_TEST(what_succeeds_tells_of_no_limit)
+{
+    harena_shared *both[2];
+    unsigned served = 0;
+
+    options.limit = 16 * CHUNK;
+    options.no_lanes = true;
+    for (int i = 0; i < 2; i++)
+        both[i] = made();
+    while (hidden(harena_shared_alloc(both[served % 2], opaque(100000))) != 0) {
+        ck_assert_uint_eq(events_in_all(&events), 0);
+        served++;
+    }
+    ck_assert_uint_ge(served, 16);
+    ck_assert_uint_ne(events_of(&events, HARENA_EVENT_LIMIT), 0);
+    for (int i = 0; i < 2; i++)
+        harena_shared_release(both[i]);
+}
+END_TEST
+
 START_TEST(what_the_provider_refused_does_not_count_against_the_limit)
 {
     harena_provider *small = provider_of(64 * MIB, 2 * CHUNK, NULL);
@@ -1504,7 +1525,7 @@ RUN_TESTS_AROUND(
     release_now_gives_all_back_at_once, release_keeps_a_reader_safe,
     they_come_and_go_without_growth, allocation_after_close_gives_eshutdown,
     closed_view_alignment_errors_come_first_or_shutdown, a_view_from_before_close_goes_on,
-    close_of_an_unused_one, limit_bounds_one_generation,
+    close_of_an_unused_one, limit_bounds_one_generation, what_succeeds_tells_of_no_limit,
     what_the_provider_refused_does_not_count_against_the_limit,
     limit_of_less_than_a_chunk_serves_nothing, no_lanes_serves_by_fetch_add,
     without_lanes_threads_take_turns_in_one_chunk, zero_holds_where_a_lanes_cursor_moved_back,

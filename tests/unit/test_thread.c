@@ -36,6 +36,37 @@ START_TEST(the_dead_threads_number_is_reused)
 }
 END_TEST
 
+static pthread_key_t key;
+static uint32_t met;
+
+static void meet(void *unused)
+{
+    (void)unused;
+    met = hri_thread_word();
+}
+
+static void *meet_at_the_end(void *unused)
+{
+    (void)unused;
+    ck_assert_int_eq(pthread_setspecific(key, &met), 0);
+    return NULL;
+}
+
+/* The library's own destructor has had its first round by then: its key is the older one. */
+START_TEST(a_number_taken_in_a_destructor_comes_back)
+{
+    uint32_t first = (uint32_t)(uintptr_t)on_another_thread(ask, NULL);
+
+    ck_assert_int_eq(pthread_key_create(&key, meet), 0);
+    for (int round = 0; round < 5; round++) {
+        met = HRI_THREAD_UNKNOWN;
+        on_another_thread(meet_at_the_end, NULL);
+        ck_assert_uint_eq(met, first);
+    }
+    ck_assert_int_eq(pthread_key_delete(key), 0);
+}
+END_TEST
+
 enum { LIVING = 40 };
 static pthread_barrier_t all_there;
 
@@ -82,4 +113,5 @@ START_TEST(a_child_process_is_somebody_else)
 END_TEST
 
 RUN_TESTS("thread", unknown_until_asked_then_for_good, the_dead_threads_number_is_reused,
-          the_living_have_numbers_of_their_own, a_child_process_is_somebody_else)
+          a_number_taken_in_a_destructor_comes_back, the_living_have_numbers_of_their_own,
+          a_child_process_is_somebody_else)
