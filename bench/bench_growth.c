@@ -13,6 +13,7 @@ enum {
     MIB = 1 << 20,
     PUSHES = 1000000,
     OBJECTS = 20000,
+    ROUNDS = 4, /* of OBJECTS, in warm memory */
     FEW = 1000, /* that stay in a core's cache */
     OBJECT = 64,
     PIECE = 64,     /* bytes of one write into a buffer */
@@ -24,6 +25,7 @@ struct world {
     char *block;            /* big enough for all that a buffer gets */
     char piece[PIECE];
     size_t object; /* OBJECT, which the compiler does not know */
+    size_t at;     /* where in the block the bare bump or copy is */
 };
 
 static void *must(void *pointer)
@@ -154,6 +156,34 @@ static double both_in_place_warm(struct world *w)
     return write_buffer(w) + read_in_place(w);
 }
 
+/* The least that a buffer can do, which knows after each piece where it is: memcpy, and one store for that. */
+static double bare_copy(struct world *w)
+{
+    char to[READ_PIECE];
+    uint64_t from;
+    double ns;
+
+    from = bench_stamp();
+    for (w->at = 0; w->at < MIB; w->at += PIECE) {
+        memcpy(w->block + w->at, w->piece, PIECE);
+        bench_keep(w);
+    }
+    ns = bench_ns(from, bench_stamp());
+    from = bench_stamp();
+    for (w->at = 0; w->at < MIB; w->at += READ_PIECE) {
+        memcpy(to, w->block + w->at, READ_PIECE);
+        bench_keep(w);
+        bench_keep(to);
+    }
+    return ns + bench_ns(from, bench_stamp());
+}
+
+static double bare_copy_warm(struct world *w)
+{
+    bare_copy(w);
+    return bare_copy(w);
+}
+
 /* ---- an array of numbers ---- */
 
 static double push_vector(struct world *w)
@@ -230,7 +260,7 @@ static double objects(harena *arena, size_t size, const struct round *round)
 static double warm(harena *arena, const struct world *w, const struct round *round)
 {
     double ns = 0;
-    int rounds = OBJECTS / round->count;
+    int rounds = ROUNDS * OBJECTS / round->count;
 
     for (int i = 0; i < rounds; i++)
         ns += objects(arena, w->object, round);
@@ -250,6 +280,28 @@ static double warm_memset(struct world *w)
 static double warm_zeroed(struct world *w)
 {
     return warm(w->zeroed, w, &(struct round){.count = FEW, .write = true, .zero = true});
+}
+
+/* The least that an arena can do which clears in bulk what has been used: one memset, and a bump each. */
+static double warm_bare(struct world *w)
+{
+    static char *at[FEW];
+    double ns = 0;
+
+    for (int round = 0; round < ROUNDS * OBJECTS / FEW; round++) {
+        uint64_t from = bench_stamp();
+
+        memset(w->block, 0, FEW * w->object);
+        w->at = 0;
+        for (int i = 0; i < FEW; i++) {
+            at[i] = w->block + w->at;
+            w->at += w->object;
+            *(uint64_t *)(void *)at[i] = 1;
+        }
+        bench_keep(at);
+        ns += bench_ns(from, bench_stamp());
+    }
+    return ns / ROUNDS / OBJECTS;
 }
 
 static double warm_memset_many(struct world *w)
@@ -313,12 +365,14 @@ static const struct {
     {"buffer: 1 MiB in and out : memcpy", both_block, both_buffer, MIB / PIECE, 1.5},
     {"- the same, warm", both_block_warm, both_buffer_warm, MIB / PIECE, 1.5},
     {"- the same, warm, read in place", both_block_warm, both_in_place_warm, MIB / PIECE, 1.5},
+    {"- memcpy and its place, warm", both_block_warm, bare_copy_warm, MIB / PIECE, 0},
     {"- write 64 at a time", write_block, write_buffer, MIB / PIECE, 0},
     {"- read 16 at a time", read_block, read_buffer, MIB / READ_PIECE, 0},
     {"- read 16 at a time in place", read_block, read_in_place, MIB / READ_PIECE, 0},
     {"array: push 8 bytes : std::vector", push_vector, push_array, PUSHES, 1},
     {"64 zero bytes, 1,000 warm : memset", warm_memset, warm_zeroed, 1, 1 / 3.0},
     {"64 zero bytes, 1,000 warm : not zeroed", warm_plain, warm_zeroed, 1, 0},
+    {"- cleared in bulk, a bare bump : memset", warm_memset, warm_bare, 1, 0},
     {"64 zero bytes, 20,000 warm : memset", warm_memset_many, warm_zeroed_many, 1, 1 / 3.0},
     {"64 zero bytes, fresh : memset", fresh_memset, fresh_untouched, 1, 1 / 3.0},
     {"64 zero bytes, fresh, written : not zeroed", fresh_plain, fresh_zeroed, 1, 1.3},
