@@ -201,6 +201,7 @@ void hri_arena_retire(struct hri_arena *a, struct hri_domain *domain)
         .reclaim = reclaim,
         .bytes = a->held,
         .has_cleanups = has_cleanups,
+        .record = sizeof(*a),
     };
     hri_retire(domain, &a->retired, a->name);
 }

@@ -38,9 +38,9 @@ static struct hri_generation no_memory = NOTHING(HRI_NO_MEMORY, no_memory);
 harena_view *const hri_view_empty = &empty.view, *const hri_view_closed = &closed.view,
                    *const hri_view_no_memory = &no_memory.view;
 
-static size_t record_size(uint32_t lanes)
+static uint32_t record_size(uint32_t lanes)
 {
-    return sizeof(struct hri_generation) + (lanes + 1) * sizeof(struct harena_lane);
+    return (uint32_t)(sizeof(struct hri_generation) + (lanes + 1) * sizeof(struct harena_lane));
 }
 
 static void init_lane(struct harena_lane *lane, struct hri_generation *g, uint32_t owner,
@@ -96,6 +96,11 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
                   hri_load_relaxed(&o->homes[i])); /* relaxed: a hint */
     init_lane(&g->lanes[o->lanes], g, HRI_THREAD_NOBODY, 0);
     return g;
+}
+
+uint32_t hri_generation_record(const struct hri_generation *g)
+{
+    return record_size(hri_load_relaxed(&g->view.lanes)); /* relaxed: of a reused record, perhaps */
 }
 
 void hri_generation_leave_homes(const struct hri_generation *g, uint32_t *homes)

@@ -99,6 +99,9 @@ static inline void hri_generation_note_held(struct hri_generation *g, uint64_t b
         hri_retired_grow(g->provider, &g->retired, bytes);
 }
 
+/* Bytes of its record. Any thread, also on a record that has been reused. */
+uint32_t hri_generation_record(const struct hri_generation *g);
+
 /* Leaves to the next generation where its lanes had their chunks and which were busy. */
 void hri_generation_leave_homes(const struct hri_generation *g, uint32_t *homes);
 

@@ -56,8 +56,9 @@ struct harena_provider {
     uint64_t peak;   /* bytes; of committed */
     uint64_t purges; /* chunks */
     uint64_t failures;
-    uint64_t live;     /* arenas and shared arenas that have not been released */
-    uint64_t deferred; /* bytes retired in this process and not reclaimed; see deferred.h */
+    uint64_t live;             /* arenas and shared arenas that have not been released */
+    uint64_t deferred;         /* bytes retired in this process and not reclaimed; see deferred.h */
+    uint64_t deferred_records; /* and those of the records they are retired with: in no figure */
     uint64_t retired, reclaimed;
     uint64_t
         holders; /* how many have free chunks in hand for a moment, and in which process: limit.c */

@@ -90,23 +90,24 @@ static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
 {
     harena_provider *p = domain->provider;
     uint64_t bytes = item->bytes + hri_load_relaxed(&item->late); /* relaxed: no reader is left */
+    uint64_t record = item->record;
     uint32_t process = hri_load_relaxed(&item->process);
-    bool marker = item->marker;
 
     hri_rcu_note_reclaim(domain->flavor, &item->epoch);
     hri_thread_cleanups++;
     item->reclaim(item); /* the item is gone */
     hri_thread_cleanups--;
-    if (marker)
+    if (record == 0)
         return;
     HRI_PROBE(reclaim, p->name, bytes);
     HRI_TRACE("reclaim provider=%s bytes=%zu", p->name, (size_t)bytes);
     /* PAIR reclaims-1: the chunks are back, then it is said, then nothing is deferred any more. */
     hri_fetch_add_acq_rel(&p->reclaims, 1);
     if (process != hri_thread_forks())
-        bytes = 0;                              /* counted by another process */
-    hri_fetch_sub_acq_rel(&p->deferred, bytes); /* PAIR reclaims-1 */
-    hri_fetch_add_relaxed(&p->reclaimed, 1);    /* relaxed: a figure */
+        bytes = record = 0;                              /* counted by another process */
+    hri_fetch_sub_relaxed(&p->deferred_records, record); /* relaxed: a figure */
+    hri_fetch_sub_acq_rel(&p->deferred, bytes);          /* PAIR reclaims-1 */
+    hri_fetch_add_relaxed(&p->reclaimed, 1);             /* relaxed: a figure */
 }
 
 /* Wakes requests at the hard limit that wait for memory: `reclaims` has been raised. */
@@ -259,12 +260,18 @@ static bool take_over_all(struct hri_domain *domain)
     return all;
 }
 
-bool hri_retire_would_exceed(const harena_provider *p, uint64_t bytes)
+static bool is_beyond(const uint64_t *deferred, uint64_t more, uint64_t limit)
 {
-    uint64_t deferred =
-        hri_deferred_bytes(hri_load_relaxed(&p->deferred)); /* relaxed: a bound, not a lock */
+    uint64_t now =
+        hri_deferred_bytes(hri_load_relaxed(deferred)); /* relaxed: a bound, not a lock */
 
-    return p->deferred_limit != 0 && deferred != 0 && deferred + bytes > p->deferred_limit;
+    return now != 0 && now + more > limit;
+}
+
+bool hri_retire_would_exceed(const harena_provider *p, uint64_t bytes, uint64_t record)
+{
+    return p->deferred_limit != 0 && (is_beyond(&p->deferred, bytes, p->deferred_limit) ||
+                                      is_beyond(&p->deferred_records, record, p->deferred_limit));
 }
 
 void hri_retired_grow(harena_provider *p, struct hri_retired *item, uint64_t bytes)
@@ -273,18 +280,19 @@ void hri_retired_grow(harena_provider *p, struct hri_retired *item, uint64_t byt
     if (hri_load_relaxed(&item->process) != hri_thread_forks())
         return;                                /* counted by another process */
     hri_fetch_add_relaxed(&item->late, bytes); /* relaxed: read when no reader is left */
-    hri_deferred_add(p, bytes);
+    hri_deferred_add(&p->deferred, bytes);
 }
 
 void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char *name)
 {
     harena_provider *p = domain->provider;
-    bool exceeds = hri_retire_would_exceed(p, item->bytes);
+    bool exceeds = hri_retire_would_exceed(p, item->bytes, item->record);
 
     HRI_PROBE(retire, name, item->bytes);
     HRI_TRACE("retire name=%s bytes=%zu", name, (size_t)item->bytes);
     hri_store_relaxed(&item->process, hri_thread_forks()); /* relaxed: see hri_retired_grow */
-    hri_deferred_add(p, item->bytes);
+    hri_deferred_add(&p->deferred, item->bytes);
+    hri_deferred_add(&p->deferred_records, item->record);
     if (exceeds) /* the listener may fork: what is counted by now is the parent's */
         hri_provider_event(p, HARENA_EVENT_DEFERRED_LIMIT, 0, item->bytes, name,
                            "more is held back for readers than deferred_limit");
@@ -506,7 +514,7 @@ static void wait_for_others(struct hri_domain *domain, const bool complete[SHARD
         if (complete[i] && !(left && i == 0))
             continue;
         armed++;
-        *marker = (struct marker){{.reclaim = reach_marker, .marker = true}, &markers->left};
+        *marker = (struct marker){{.reclaim = reach_marker}, &markers->left};
         hri_rcu_note_retire(domain->flavor, &marker->item.epoch);
         push(shard, &marker->item);
     }

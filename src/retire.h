@@ -16,7 +16,7 @@ struct hri_retired {
     /* Asked after the grace period: the user's code will run, on RCU's worker only. NULL: never. */
     bool (*has_cleanups)(struct hri_retired *item);
     uint32_t process; /* atomic; how often that one was forked which counts the bytes */
-    bool marker;      /* a barrier's own: in no figure */
+    uint32_t record;  /* bytes of all that it is part of; 0: a barrier's marker, in no figure */
 };
 
 /* What one flavour holds back for one provider; made at first use, lives as long as the provider. The first one of a
@@ -34,7 +34,8 @@ void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char 
  * `process` is there already. */
 void hri_retired_grow(harena_provider *provider, struct hri_retired *item, uint64_t bytes);
 
-/* Whether `bytes` more would be too much for the provider's deferred_limit. */
-bool hri_retire_would_exceed(const harena_provider *provider, uint64_t bytes);
+/* Whether `bytes` more, or a record of `record` bytes more, would be too much for the provider's deferred_limit. Each is
+ * bounded by itself: a limit of so many chunks is one of so many chunks, and resets of what holds none end, too. */
+bool hri_retire_would_exceed(const harena_provider *provider, uint64_t bytes, uint64_t record);
 
 #endif

@@ -254,6 +254,7 @@ static void retire(struct shared *s, harena_view *view, const char *how)
         .reclaim = reclaim_generation,
         .has_cleanups = has_cleanups,
         .process = hri_thread_forks(), /* readers may look at it from the next line on */
+        .record = hri_generation_record(g),
     };
     g->retired.bytes = hri_generation_retire(g);
     hri_retire(s->domain, &g->retired, s->name);
@@ -263,6 +264,7 @@ int harena_shared_reset(harena_shared *shared)
 {
     struct shared *s;
     harena_view *view;
+    struct hri_generation *g;
 
     if (shared == NULL)
         return -EINVAL;
@@ -273,7 +275,9 @@ int harena_shared_reset(harena_shared *shared)
             return -ESHUTDOWN;
         if (view == hri_view_empty)
             return is_gone(s, "harena_shared_reset") ? -EINVAL : 0;
-        if (hri_retire_would_exceed(s->provider, hri_generation_held(hri_generation_of(view)))) {
+        g = hri_generation_of(view);
+        if (hri_retire_would_exceed(s->provider, hri_generation_held(g),
+                                    hri_generation_record(g))) {
             hri_provider_event(
                 s->provider, HARENA_EVENT_DEFERRED_LIMIT, EAGAIN, 0, s->name,
                 "reset refused: more would be held back for readers than deferred_limit");
@@ -330,7 +334,10 @@ void harena_shared_release(harena_shared *shared)
     close_for_good(s);
     HRI_TRACE("release shared=%s", s->name);
     /* Readers may still be on their way from the handle to CLOSED: the record goes after them. */
-    s->retired = (struct hri_retired){.reclaim = reclaim_record};
+    s->retired = (struct hri_retired){
+        .reclaim = reclaim_record,
+        .record = (uint32_t)record_size(s->generations.lanes),
+    };
     hri_retire(s->domain, &s->retired, s->name);
 }
 

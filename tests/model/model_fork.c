@@ -173,7 +173,8 @@ static void retire(int number)
     touch(item);
     item->state = RETIRED;
     item->process = now.forks;
-    item->retired = (struct hri_retired){.reclaim = reclaim, .bytes = HRI_CHUNK};
+    item->retired =
+        (struct hri_retired){.reclaim = reclaim, .bytes = HRI_CHUNK, .record = sizeof(*item)};
     hri_retire(domain, &item->retired, "model");
     hri_store_release(&item->said, 1);
 }
@@ -432,10 +433,12 @@ static void quiet(void)
     for (int i = 0; i < ITEMS; i++) {
         EXPLORE_CHECK(!is_due(&items[i]) && "an item was never reclaimed");
         EXPLORE_CHECK((items[i].state == LIVE || items[i].process != now.forks ||
-                       world->deferred == hri_deferred_none()) &&
+                       (world->deferred == hri_deferred_none() &&
+                        world->deferred_records == hri_deferred_none())) &&
                       "bytes are deferred for ever");
     }
     EXPLORE_CHECK(hri_deferred_bytes(world->deferred) == 0);
+    EXPLORE_CHECK(hri_deferred_bytes(world->deferred_records) == 0);
     EXPLORE_CHECK(harena_provider_barrier(world) == 0);
 }
 

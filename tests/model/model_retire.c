@@ -47,8 +47,12 @@ static void retire(struct item *item)
 {
     explore_touch(item);
     item->state = RETIRED;
-    item->retired = (struct hri_retired){.reclaim = reclaim, .has_cleanups = has_cleanups};
-    item->retired.bytes = HRI_CHUNK;
+    item->retired = (struct hri_retired){
+        .reclaim = reclaim,
+        .has_cleanups = has_cleanups,
+        .bytes = HRI_CHUNK,
+        .record = sizeof(*item),
+    };
     hri_retire(domain, &item->retired, "model");
     hri_store_release(&item->said, 1);
 }
@@ -225,7 +229,8 @@ static void quiet(void)
 {
     for (int i = 0; i < 4; i++)
         EXPLORE_CHECK(items[i].state != RETIRED && "an item was never reclaimed");
-    EXPLORE_CHECK(world->deferred == 0 && "bytes are deferred for ever");
+    EXPLORE_CHECK(world->deferred == 0 && world->deferred_records == 0 &&
+                  "bytes are deferred for ever");
     EXPLORE_CHECK(harena_provider_barrier(world) == 0);
     EXPLORE_CHECK((world->domains[0] == NULL || world->domains[1] == NULL) && "two domains");
 }

@@ -211,7 +211,7 @@ static void figures_and_say(void)
 static void quiet(void)
 {
     EXPLORE_CHECK(world->retired == world->reclaimed && world->deferred == 0 &&
-                  "something retired was never reclaimed");
+                  world->deferred_records == 0 && "something retired was never reclaimed");
     if (!released)
         harena_shared_release(shared);
     for (int i = 0; i < EXPLORE_THREADS; i++)

@@ -91,7 +91,8 @@ static void quiet(void)
         if (arenas[i] == present)
             world_uses_record(hri_arena_of(arenas[i]));
     harena_snapshot_fini(&snapshot);
-    EXPLORE_CHECK(world->retired == world->reclaimed && world->deferred == 0);
+    EXPLORE_CHECK(world->retired == world->reclaimed && world->deferred == 0 &&
+                  world->deferred_records == 0);
     EXPLORE_CHECK(world_records() == 1 + world->live && "a record was lost");
     world_quiet();
 }

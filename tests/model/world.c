@@ -530,7 +530,7 @@ void world_retire(struct hri_generation *g)
 {
     g->retired.process = hri_thread_forks();
     g->retired.bytes = hri_generation_retire(g);
-    hri_deferred_add(world, g->retired.bytes);
+    hri_deferred_add(&world->deferred, g->retired.bytes);
 }
 
 void world_deferred(const struct hri_generation *g, uint64_t held)

@@ -806,6 +806,54 @@ START_TEST(reset_above_the_deferred_limit_changes_nothing)
 }
 END_TEST
 
+/* What is retired without a chunk is a record still, and those are bounded, too. */
+START_TEST(generations_of_nothing_end_at_the_deferred_limit)
+{
+    harena_provider_options strict = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_options arenas = HARENA_OPTIONS_INIT;
+    harena_provider *small;
+    harena_shared *shared;
+    int resets, result = 0;
+
+    strict.reserve = 64 * MIB;
+    strict.deferred_limit = 4 * CHUNK;
+    strict.on_event = record_event;
+    strict.event_ctx = &events;
+    small = SUCCEEDS(harena_provider_create(&strict));
+    options.provider = small;
+    shared = made();
+    for (int round = 0; round < 2; round++) {
+        harena_provider_read_lock(small);
+        for (resets = 0; result == 0; resets++) {
+            harena_shared_leave(shared, harena_shared_enter(shared)); /* a generation */
+            QUIETLY(result = harena_shared_reset(shared));
+            ck_assert_int_le(resets, 4 * CHUNK / sizeof(harena_view));
+        }
+        ck_assert_int_eq(result, -EAGAIN);
+        ck_assert_int_ge(resets, 4);
+        ck_assert_uint_eq(stats_of(small).deferred, 0);
+        ck_assert_uint_eq(events_of(&events, HARENA_EVENT_DEFERRED_LIMIT), round + 1);
+        bytes_of(shared, CHUNK, 1); /* the generation serves on */
+        harena_provider_read_unlock(small);
+        ck_assert_int_eq(harena_provider_barrier(small), 0);
+        result = harena_shared_reset(shared);
+        ck_assert_int_eq(result, 0);
+        ck_assert_int_eq(harena_provider_barrier(small), 0);
+    }
+    /* Arenas, whose release is not refused, say so. */
+    harena_provider_read_lock(small);
+    arenas.provider = small;
+    for (size_t i = 0; events_of(&events, HARENA_EVENT_DEFERRED_LIMIT) == 2; i++) {
+        harena_release_rcu(SUCCEEDS(harena_create(&arenas)));
+        ck_assert_uint_le(i, 4 * CHUNK / sizeof(harena));
+    }
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_DEFERRED_LIMIT), 3);
+    harena_provider_read_unlock(small);
+    harena_shared_release(shared);
+    ends_clean(small);
+}
+END_TEST
+
 /* Views serve on after a reset, and what they take is held back, too. */
 START_TEST(what_views_take_after_a_reset_is_deferred)
 {
@@ -1520,7 +1568,8 @@ RUN_TESTS_AROUND(
     a_view_outlives_the_reset_until_it_is_left, the_root_belongs_to_its_generation,
     view_contains_its_first_and_last_byte, reset_empties_and_memory_comes_back,
     reset_of_an_empty_one_is_harmless, reset_of_one_that_filled_the_hard_limit_serves_again,
-    reset_above_the_deferred_limit_changes_nothing, what_views_take_after_a_reset_is_deferred,
+    reset_above_the_deferred_limit_changes_nothing,
+    generations_of_nothing_end_at_the_deferred_limit, what_views_take_after_a_reset_is_deferred,
     what_a_cleanup_takes_goes_back_with_the_rest, reset_now_gives_memory_back_at_once,
     release_now_gives_all_back_at_once, release_keeps_a_reader_safe,
     they_come_and_go_without_growth, allocation_after_close_gives_eshutdown,
