@@ -175,7 +175,9 @@ bool hri_retention_make_room(harena_provider *p, uint32_t length, uint32_t *seen
     before = *seen;
     purged = purge_blocks(p, 0, 0, length, seen);
     if (hri_limit_budget(p) < length)
-        purged += purge_chunks(p, length, seen);
+        purged += purge_chunks(p, length, seen) * HRI_CHUNK;
+    if (purged != 0)
+        HRI_TRACE("trim provider=%s limit=hard bytes=%zu", p->name, purged);
     return purged != 0 || *seen == before;
 }
 
@@ -281,8 +283,9 @@ void hri_retention_put_above_soft(harena_provider *p, uint32_t chunk, uint32_t l
     uint64_t state;
 
     for (uint32_t block = last + 1; block-- > first && hri_limit_above_soft(p) != 0;)
-        if (claim_surplus(p, block, &state))
-            purge_claimed(p, block, state);
+        if (claim_surplus(p, block, &state) && purge_claimed(p, block, state))
+            HRI_TRACE("trim provider=%s limit=soft bytes=%zu", p->name,
+                      (size_t)__builtin_popcountll(state >> 32) * HRI_CHUNK);
     errno = saved;
 }
 

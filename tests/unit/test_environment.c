@@ -51,6 +51,19 @@ START_TEST(limits_ballast_retention_and_huge_pages_are_read)
 }
 END_TEST
 
+START_TEST(huge_pages_have_three_words)
+{
+    static const struct {
+        const char *word;
+        enum harena_huge_pages policy;
+    } words[] = {{"auto", HARENA_HUGE_AUTO}, {"on", HARENA_HUGE_ON}, {"off", HARENA_HUGE_OFF}};
+
+    set("HARENA_HUGE", words[_i].word);
+    ck_assert_int_eq(default_with_listener()->huge_pages, words[_i].policy);
+    ck_assert_uint_eq(events_in_all(&events), 0);
+}
+END_TEST
+
 START_TEST(hard_limit_of_the_environment_holds)
 {
     static void *chunks[128];
@@ -333,6 +346,47 @@ START_TEST(trace_has_a_line_for_each_event_of_a_life)
 }
 END_TEST
 
+/* Memory goes back above the soft limit, at the hard limit, and by a tick. */
+static void what_goes_back_by_itself(void)
+{
+    static void *chunks[64];
+    harena *arena;
+
+    use(24 * MIB);
+    harena_provider_trim(NULL, 0);
+    for (int at = 0; at < 64; at++)
+        chunks[at] = SUCCEEDS(harena_chunk_get(NULL));
+    for (int at = 0; at < 64; at++)
+        if (at % 32 != 0)
+            harena_chunk_put(NULL, chunks[at]);
+    arena = SUCCEEDS(harena_create(NULL));
+    (void)SUCCEEDS(harena_alloc(arena, 31 * MIB)); /* in other blocks */
+    harena_release(arena);
+    harena_chunk_put(NULL, chunks[0]);
+    harena_chunk_put(NULL, chunks[32]);
+    now += 1000;
+    (void)harena_provider_tick(NULL);
+}
+
+START_TEST(trace_tells_what_goes_back_by_itself)
+{
+    static const char *const expected[] = {
+        "harena: trim provider=default limit=soft bytes=2097152\n",
+        "harena: trim provider=default limit=hard bytes=",
+        "harena: trim provider=default due=1 bytes=",
+    };
+
+    hri_os.milliseconds = test_milliseconds;
+    set("HARENA_TRACE", "1");
+    set("HARENA_LIMIT", "16MiB");
+    set("HARENA_HARD_LIMIT", "32MiB");
+    set("HARENA_RETAIN", "0");
+    said_by(what_goes_back_by_itself);
+    for (size_t i = 0; i < sizeof expected / sizeof *expected; i++)
+        ck_assert_msg(strstr(said, expected[i]) != NULL, "no \"%s\" in:\n%s", expected[i], said);
+}
+END_TEST
+
 static void one_of_a_hostile_name(void)
 {
     harena_options options = HARENA_OPTIONS_INIT;
@@ -392,6 +446,7 @@ int main(void)
 
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, limits_ballast_retention_and_huge_pages_are_read);
+    tcase_add_loop_test(tests, huge_pages_have_three_words, 0, 3);
     tcase_add_test(tests, hard_limit_of_the_environment_holds);
     tcase_add_test(tests, soft_limit_of_the_environment_gives_memory_back);
     tcase_add_test(tests, ballast_of_the_environment_stays);
@@ -405,6 +460,7 @@ int main(void)
     tcase_add_test(tests, private_providers_do_not_read_it);
     tcase_add_test(tests, listener_can_be_changed);
     tcase_add_test(tests, trace_has_a_line_for_each_event_of_a_life);
+    tcase_add_test(tests, trace_tells_what_goes_back_by_itself);
     tcase_add_test(tests, a_name_ends_no_line_of_the_trace);
     tcase_add_test(tests, nothing_is_printed_without_it);
     tcase_add_test(tests, trace_quotes_what_is_ignored);
