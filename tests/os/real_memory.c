@@ -414,6 +414,27 @@ START_TEST(steady_load_faults_no_page)
 }
 END_TEST
 
+START_TEST(ballast_faults_no_page)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_provider *p;
+    struct rusage before, after;
+
+    options.reserve = GIB;
+    options.ballast = 16 * MIB;
+    p = SUCCEEDS(harena_provider_create(&options));
+    for (size_t i = 0; i < 256; i++)
+        chunks[i] = p; /* this has pages, too */
+    getrusage(RUSAGE_THREAD, &before);
+    use(p, 16 * MIB);
+    getrusage(RUSAGE_THREAD, &after);
+    ck_assert_uint_eq(stats_of(p).committed, 16 * MIB);
+    if (!hri_sanitizer_is_on())
+        ck_assert_int_lt(after.ru_minflt - before.ru_minflt, 64); /* of records, not of 4,096 */
+    ends_clean(p);
+}
+END_TEST
+
 static bool kernel_is_at_least(int major, int minor)
 {
     struct utsname name;
@@ -475,6 +496,7 @@ int main(void)
     } else {
         tcase_add_loop_test(tests, after_a_peak_the_memory_is_really_back, 0, 2);
         tcase_add_test(tests, steady_load_faults_no_page);
+        tcase_add_test(tests, ballast_faults_no_page);
     }
     tcase_add_test(tests, locked_memory_goes_back_too);
     return test_main(suite);

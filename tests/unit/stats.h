@@ -33,6 +33,19 @@ static MAYBE_UNUSED const char *written(harena_provider *provider, enum harena_f
     return text.bytes;
 }
 
+/* With both limits. */
+static MAYBE_UNUSED harena_provider *limited_provider(size_t reserve, size_t limit,
+                                                      size_t soft_limit)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+
+    options.name = "test";
+    options.reserve = reserve;
+    options.limit = limit;
+    options.soft_limit = soft_limit;
+    return SUCCEEDS(harena_provider_create(&options));
+}
+
 /* A name, and what a reader of well-formed text gets of it. */
 struct hard_name {
     const char *name, *read;

@@ -44,10 +44,15 @@ START_TEST(growth_doubles_then_adds_a_quarter)
         EXPECT(harena_array_push(a, &xs, i));
         if (xs.cap == before)
             continue;
-        if (before != 0)
+        if (before == 0)
+            ck_assert_uint_eq(xs.cap, 8);
+        else
             ck_assert_uint_eq(xs.cap, before < 256 ? 2 * before : before + before / 4);
         before = xs.cap;
     }
+    xs = (numbers){0}; /* or what is wanted at first */
+    ck_assert(harena_array_reserve(a, &xs, opaque(19)));
+    ck_assert_uint_eq(xs.cap, 19);
 }
 END_TEST
 
@@ -160,6 +165,9 @@ START_TEST(large_counts_do_not_wrap)
     ck_assert(!harena_array_push(NULL, &xs, 1));
     ck_assert_int_eq(errno, EINVAL);
     errno = 0;
+    ck_assert(!harena_array_append(NULL, &xs, &(uint64_t){1}, 1));
+    ck_assert_int_eq(errno, EINVAL);
+    errno = 0;
     ck_assert(!harena_array_append(a, &xs, (uint64_t *)NULL, 3));
     ck_assert_int_eq(errno, EINVAL);
     ck_assert_uint_eq(xs.cap, 0);
@@ -184,7 +192,7 @@ START_TEST(elements_are_set_removed_and_sliced_in_place)
 {
     numbers xs = {0};
     size_t cap;
-    int *slice, last;
+    int *slice, last, removed;
 
     for (int i = 0; i < 10; i++)
         ck_assert(harena_array_push(a, &xs, i * 10));
@@ -195,12 +203,22 @@ START_TEST(elements_are_set_removed_and_sliced_in_place)
     ck_assert_int_eq(xs.items[2], 200);
     xs.items[3] = 8;
     ck_assert_int_eq(slice[1], 8);
-    xs.items[0] = xs.items[--xs.len]; /* removed: the last one takes its place */
+    removed = xs.items[0];
+    xs.items[0] = xs.items[--xs.len]; /* the last one takes its place */
+    ck_assert_int_eq(removed, 0);
     ck_assert_uint_eq(xs.len, 9);
     ck_assert_int_eq(xs.items[0], 90);
     last = xs.items[--xs.len];
     ck_assert_int_eq(last, 80);
-    xs.len = 0; /* empty: the room stays */
+    xs.len -= 3; /* shorter by some: the room stays */
+    ck_assert(harena_array_reserve(a, &xs, opaque(6)));
+    memset(xs.items + xs.len, 0, 6 * sizeof *xs.items);
+    xs.len += 6; /* and longer by some */
+    ck_assert_uint_eq(xs.len, 11);
+    ck_assert_int_eq(xs.items[4], 40);
+    ck_assert_int_eq(xs.items[5], 0);
+    ck_assert_uint_eq(xs.cap, cap);
+    xs.len = 0; /* empty */
     for (size_t i = 0; i < cap; i++)
         ck_assert(harena_array_push(a, &xs, (int)i));
     ck_assert_uint_eq(xs.cap, cap);

@@ -28,6 +28,8 @@ static void holds(const char *text)
 {
     ck_assert_uint_eq(harena_buf_len(&b), strlen(text));
     ck_assert_str_eq(SUCCEEDS(harena_buf_string(&b)), text);
+    if (*text != '\0') /* where it lies, not a copy */
+        ck_assert_ptr_eq(harena_buf_string(&b), harena_buf_bytes(&b));
     ck_assert_uint_eq(harena_buf_len(&b), strlen(text));
 }
 
@@ -338,6 +340,16 @@ START_TEST(file_is_written_and_read_whole)
     QUIETLY(ck_assert_int_eq(harena_buf_read_from(&b, fd), 3 * MIB + 17));
     expect_pattern(0, 3 * MIB + 17);
     ck_assert_int_eq(harena_buf_read_from(&b, fd), 0);
+    /* several in turn: each appends */
+    harena_buf_reset(&b);
+    ck_assert_int_eq(harena_buf_write_string(&b, "before, "), 0);
+    ck_assert_int_eq(pwrite(fd, "in turn", 7, 0), 7);
+    ck_assert_int_eq(ftruncate(fd, 7), 0);
+    for (int turn = 0; turn < 2; turn++) {
+        ck_assert_int_eq(lseek(fd, 0, SEEK_SET), 0);
+        ck_assert_int_eq(harena_buf_read_from(&b, fd), 7);
+    }
+    holds("before, in turnin turn");
     close(fd);
 }
 END_TEST

@@ -62,8 +62,10 @@ START_TEST(what_is_needed_is_known_before)
             options.alignment = alignment;
             arena = SUCCEEDS(harena_create_fixed(memory + offset, needed, &options));
             for (int round = 0; round < 2; round++) {
-                for (size_t at = 0; at < SIZES; at++)
+                for (size_t at = 0; at < SIZES; at++) {
                     objects[at] = bytes_of(arena, sizes[at], (int)at);
+                    EXPECT(at == 0 || objects[at] >= objects[at - 1] + sizes[at - 1]);
+                }
                 for (size_t at = 0; at < SIZES; at++)
                     EXPECT(all_bytes(objects[at], sizes[at], (unsigned char)at));
                 harena_reset(arena);
@@ -178,6 +180,39 @@ START_TEST(it_never_grows_and_fails_softly)
 }
 END_TEST
 
+/* Side by side in one block of memory, and none knows of the others. */
+START_TEST(several_share_a_block_of_memory)
+{
+    enum { COUNT = 5, BYTES = 4096 };
+    unsigned char *memory = malloc(COUNT * BYTES), *objects[COUNT];
+    size_t most = BYTES - harena_fixed_overhead();
+    harena *arenas[COUNT];
+
+    for (int at = 0; at < COUNT; at++)
+        arenas[at] = SUCCEEDS(harena_create_fixed(memory + at * BYTES, BYTES, NULL));
+    for (int round = 0; round < 2; round++) {
+        for (int at = 0; at < COUNT; at++)
+            objects[at] = bytes_of(arenas[at], most, at + round);
+        FAILS(ENOMEM, harena_alloc(arenas[1], opaque(BYTES)));
+        for (int at = 0; at < COUNT; at++) {
+            EXPECT(all_bytes(objects[at], most, (unsigned char)(at + round)));
+            ck_assert(harena_contains(arenas[at], objects[at]));
+            ck_assert(!harena_contains(arenas[(at + 1) % COUNT], objects[at]));
+            ck_assert_int_eq(harena_failed(arenas[at]), at == 1);
+        }
+        harena_reset(arenas[2]); /* alone */
+        (void)bytes_of(arenas[2], most, 0xee);
+        EXPECT(all_bytes(objects[1], most, (unsigned char)(1 + round)));
+        EXPECT(all_bytes(objects[3], most, (unsigned char)(3 + round)));
+        for (int at = 0; at < COUNT; at++)
+            harena_reset(arenas[at]);
+    }
+    for (int at = 0; at < COUNT; at++)
+        harena_release(arenas[at]);
+    free(memory);
+}
+END_TEST
+
 START_TEST(it_needs_no_provider)
 {
     static unsigned char memory[200000];
@@ -189,7 +224,12 @@ START_TEST(it_needs_no_provider)
     harena_reset(arena);
     fill(arena, 30);
     harena_release(arena);
-    stats = stats_of(NULL); /* makes the default provider, which nothing has touched before */
+    /* The default provider is made now, not before: else it would not have read this. */
+    ck_assert_int_eq(setenv("HARENA_HARD_LIMIT", "1MiB", 1), 0);
+    arena = SUCCEEDS(harena_create(NULL));
+    FAILS(ENOMEM, harena_alloc(arena, opaque(2 * MIB)));
+    harena_release(arena);
+    stats = stats_of(NULL);
     ck_assert_uint_eq(stats.gets, 0);
     ck_assert_uint_eq(stats.committed, 0);
 }
@@ -343,8 +383,8 @@ END_TEST
 
 RUN_TESTS("fixed", overhead_plus_n_bytes_serve_n_bytes, what_is_needed_is_known_before,
           too_small_a_memory_is_refused, bytes_that_wrap_the_address_space_are_refused,
-          bad_options_are_refused, it_never_grows_and_fails_softly, it_needs_no_provider,
-          large_objects_and_alignments_fit_where_there_is_room, the_whole_family_works,
-          zero_and_alignment_options_apply, release_runs_the_cleanups_and_gives_nothing_back,
-          cleanups_that_do_not_fit_are_refused, release_rcu_is_misuse_and_released_now,
-          counters_and_contains_are_as_of_any_arena)
+          bad_options_are_refused, it_never_grows_and_fails_softly, several_share_a_block_of_memory,
+          it_needs_no_provider, large_objects_and_alignments_fit_where_there_is_room,
+          the_whole_family_works, zero_and_alignment_options_apply,
+          release_runs_the_cleanups_and_gives_nothing_back, cleanups_that_do_not_fit_are_refused,
+          release_rcu_is_misuse_and_released_now, counters_and_contains_are_as_of_any_arena)

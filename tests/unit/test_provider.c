@@ -359,6 +359,33 @@ START_TEST(limit_event_names_the_provider_and_the_size)
 }
 END_TEST
 
+START_TEST(each_provider_has_a_budget_of_its_own)
+{
+    enum { COUNT = 4 };
+    harena_provider *full = provider_of(64 * MIB, COUNT * CHUNK, NULL);
+    harena_provider *other = provider_of(64 * MIB, COUNT * CHUNK, NULL);
+    void *chunks[2][COUNT], *from_malloc;
+
+    for (int at = 0; at < COUNT; at++)
+        chunks[0][at] = SUCCEEDS(harena_chunk_get(full));
+    FAILS(ENOMEM, harena_chunk_get(full));
+    ck_assert_uint_eq(stats_of(other).committed, 0);
+    for (int at = 0; at < COUNT; at++)
+        chunks[1][at] = SUCCEEDS(harena_chunk_get(other));
+    from_malloc = malloc(MIB);
+    memset(from_malloc, 1, MIB); /* counts nowhere */
+    ck_assert_uint_eq(stats_of(full).committed, COUNT * CHUNK);
+    ck_assert_uint_eq(stats_of(other).committed, COUNT * CHUNK);
+    free(from_malloc);
+    for (int at = 0; at < COUNT; at++) {
+        harena_chunk_put(full, chunks[0][at]);
+        harena_chunk_put(other, chunks[1][at]);
+    }
+    ends_clean(full);
+    ends_clean(other);
+}
+END_TEST
+
 START_TEST(limit_below_use_commits_nothing_until_use_falls)
 {
     harena_provider *provider = provider_of(64 * MIB, 0, NULL);
@@ -1097,7 +1124,8 @@ RUN_TESTS("provider", defaults_make_a_provider, unknown_options_size_is_refused,
           null_destroy_is_invalid_without_a_default_provider,
           chunks_are_aligned_distinct_and_writable,
           a_chunk_put_back_serves_again_without_new_memory, another_thread_may_put_a_chunk_back,
-          limit_is_exact_to_the_chunk_rounded_down, limit_event_names_the_provider_and_the_size,
+          limit_is_exact_to_the_chunk_rounded_down, each_provider_has_a_budget_of_its_own,
+          limit_event_names_the_provider_and_the_size,
           limit_below_use_commits_nothing_until_use_falls,
           a_refused_large_request_starves_no_small_one, exhausted_region_gives_event_and_enomem,
           a_run_larger_than_the_region_exhausts_it_without_harm,

@@ -46,7 +46,7 @@ START_TEST(json_says_what_the_statistics_say)
     static const char *const keys[] = {"reserved", "committed", "in_use",   "free",    "deferred",
                                        "peak",     "gets",      "puts",     "commits", "purges",
                                        "failures", "retired",   "reclaimed"};
-    harena_provider *provider = provider_of(64 * MIB, 40 * MIB, NULL);
+    harena_provider *provider = limited_provider(64 * MIB, 40 * MIB, 30 * MIB);
     harena_shared *shared = shared_of(provider, 0);
     harena *arenas[HARD_NAMES];
     harena_provider_stats stats;
@@ -61,7 +61,7 @@ START_TEST(json_says_what_the_statistics_say)
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         ck_assert_uint_eq(number(json, keys[i]), figure_of(&stats, keys[i]));
     ck_assert_uint_eq(number(json, "limit"), 40 * MIB);
-    ck_assert_uint_eq(number(json, "soft_limit"), 0);
+    ck_assert_uint_eq(number(json, "soft_limit"), 30 * MIB);
     ck_assert_uint_eq(number(json, "arenas"), HARD_NAMES + 1);
     ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(json, "names")),
                      HARD_NAMES + 1);

@@ -123,7 +123,7 @@ END_TEST
 
 START_TEST(text_tells_what_there_is)
 {
-    harena_provider *provider = provider_of(64 * MIB, 3 * MIB, NULL);
+    harena_provider *provider = limited_provider(64 * MIB, 3 * MIB, 2 * MIB);
     harena *arena;
     harena_options options = HARENA_OPTIONS_INIT;
     const char *text;
@@ -137,7 +137,7 @@ START_TEST(text_tells_what_there_is)
     text = written(provider, HARENA_TEXT);
     ck_assert_ptr_nonnull(
         strstr(text, "provider test\n  committed 1.5 MiB: in use 1.5 MiB, free 0 B"));
-    ck_assert_ptr_nonnull(strstr(text, "limit 3.0 MiB, soft limit none, addresses 64.0 MiB\n"));
+    ck_assert_ptr_nonnull(strstr(text, "limit 3.0 MiB, soft limit 2.0 MiB, addresses 64.0 MiB\n"));
     ck_assert_ptr_nonnull(strstr(text, "chunks taken 24, put back 0, committed 24, purged 0\n"));
     ck_assert_ptr_nonnull(
         strstr(text, "\n  request                                    1           1     1.5 MiB"
@@ -326,7 +326,7 @@ START_TEST(prometheus_gets_what_the_statistics_say)
         {"harena_failures_total", "failures"},     {"harena_retired_total", "retired"},
         {"harena_reclaimed_total", "reclaimed"},
     };
-    harena_provider *provider = provider_of(256 * MIB, 200 * MIB, NULL);
+    harena_provider *provider = limited_provider(256 * MIB, 200 * MIB, 100 * MIB);
     harena_shared *shared = shared_of(provider, 0);
     void *chunk = harena_chunk_get(provider);
     harena *arenas[HARD_NAMES];
@@ -342,7 +342,7 @@ START_TEST(prometheus_gets_what_the_statistics_say)
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
         ck_assert_uint_eq(value_of(metrics[i][0], NULL), figure_of(&stats, metrics[i][1]));
     ck_assert_uint_eq(value_of("harena_limit_bytes", NULL), 200 * MIB);
-    ck_assert_uint_eq(value_of("harena_soft_limit_bytes", NULL), 0);
+    ck_assert_uint_eq(value_of("harena_soft_limit_bytes", NULL), 100 * MIB);
     ck_assert_uint_eq(value_of("harena_arenas", NULL), HARD_NAMES);
     for (size_t i = 0; i + 1 < HARD_NAMES; i++) {
         const char *name = as_read(&hard_names[i]);
