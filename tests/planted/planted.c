@@ -2,7 +2,9 @@
 /* Programs with one race each, for ThreadSanitizer to find, and their twins without it: planted MODE FLAVOUR bad|good.
  *
  * Two threads take turns by relaxed accesses to one word, which order nothing. So what the library orders is all that
- * ThreadSanitizer has to go by: too little of it, and the good twin is reported; too much, and the bad one is not. */
+ * ThreadSanitizer has to go by: too little of it, and the good twin is reported; too much, and the bad one is not.
+ *
+ * The function that is named as its mode has the fault; planted.sh looks for that name in the report. */
 #include "../support/flavor.h"
 
 #include <harena.h>
@@ -14,11 +16,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#define PLANTED static __attribute__((noinline)) void /* a frame of its own in the report */
+
 enum { SECONDS = 60 }; /* a bound, should the two wait for each other */
 
 static const test_flavor *flavor;
 static harena_provider *provider;
 static harena_shared *shared;
+static harena_pool *pool;
 static bool bad;
 static int turn; /* whose it is: even: the thread's, odd: main's */
 static char
@@ -44,14 +49,31 @@ static void fail(const char *what)
     exit(1);
 }
 
-/* An object of the present generation, written once. */
-static char *object_of(harena_view *view)
+/* An object, written once. */
+static char *written(char *object)
 {
-    char *object = harena_view_alloc(view, 100);
-
     if (object == NULL)
         fail("no memory");
     *object = 1; /* not memset: gcc expands a small one where ThreadSanitizer does not look */
+    return object;
+}
+
+static char *object_of(harena_view *view)
+{
+    return written(harena_view_alloc(view, 100));
+}
+
+static void **root_of(harena_view *view)
+{
+    return (void **)(void *)harena_view_root(view);
+}
+
+static char *object_at_root(harena_view *view)
+{
+    char *object = __atomic_load_n(root_of(view), __ATOMIC_ACQUIRE);
+
+    if (object == NULL)
+        fail("another root");
     return object;
 }
 
@@ -70,89 +92,136 @@ static void note_first_use(char *at)
 static void use_then_leave(void)
 {
     harena_view *view = harena_shared_enter(shared);
+    char *object = object_of(view);
 
-    note_first_use(object_of(view));
+    note_first_use(object);
+    if (!bad)
+        seen = *object;
     harena_shared_leave(shared, view);
 }
 
-static void use_after_leave(void)
+PLANTED use_after_leave(void)
 {
     if (bad)
         seen = *address_of_first_use();
 }
 
-/* The same memory in another generation. */
+/* The same memory in another generation, at whose root it hangs. */
 static void reset_and_reuse(void)
 {
     harena_view *view;
+    char *object;
 
     if (harena_shared_reset(shared) != 0 || harena_provider_barrier(provider) != 0)
         fail("no reset");
     view = harena_shared_enter(shared);
-    if (object_of(view) != address_of_first_use())
+    object = object_of(view);
+    if (object != address_of_first_use())
         fail("the memory was not reused");
+    __atomic_store_n(root_of(view), object, __ATOMIC_RELEASE);
     harena_shared_leave(shared, view);
 }
 
-/* ---- an object of one generation, used in a view of the next ---- */
+/* ---- the root of one generation, used in a view of the next ---- */
 
-static void use_in_next_view(void)
+static void load_root(void)
 {
     harena_view *view = harena_shared_enter(shared);
 
-    if (bad)
-        seen = *address_of_first_use();
+    __atomic_store_n(root_of(view), object_of(view), __ATOMIC_RELEASE);
+    note_first_use(object_at_root(view));
+    harena_shared_leave(shared, view);
+}
+
+/* The address is the same. The order is not: that comes with the root of the view that one is in. */
+PLANTED root_of_another_generation(void)
+{
+    harena_view *view = harena_shared_enter(shared);
+    char *object = bad ? address_of_first_use() : object_at_root(view);
+
+    seen = *object;
     harena_shared_leave(shared, view);
 }
 
 /* ---- a root, published without release ---- */
 
-static void publish_root(void)
+PLANTED relaxed_instead_of_release(void)
 {
     harena_view *view = harena_shared_enter(shared);
 
-    __atomic_store_n((void **)(void *)harena_view_root(view), object_of(view),
-                     bad ? __ATOMIC_RELAXED : __ATOMIC_RELEASE);
+    __atomic_store_n(root_of(view), object_of(view), bad ? __ATOMIC_RELAXED : __ATOMIC_RELEASE);
     harena_shared_leave(shared, view);
 }
 
 static void read_root(void)
 {
     harena_view *view = harena_shared_enter(shared);
-    char *object = __atomic_load_n((void **)(void *)harena_view_root(view), __ATOMIC_ACQUIRE);
 
-    if (object == NULL)
-        fail("another root");
-    seen = *object;
+    seen = *object_at_root(view);
     harena_shared_leave(shared, view);
 }
 
-/* ---- a chunk, written after it was put back ---- */
+/* ---- an arena, written after it was given back to its pool ---- */
 
-static void put_chunk(void)
+static harena *acquire(void)
 {
-    char *chunk = harena_chunk_get(provider);
+    harena *arena = harena_pool_acquire(pool, 0);
 
-    if (chunk == NULL)
-        fail("no chunk");
-    *chunk = 1;
-    note_first_use(chunk);
-    harena_chunk_put(provider, chunk);
+    if (arena == NULL)
+        fail("no arena");
+    return arena;
 }
 
-static void write_after_put(void)
+static void write_then_give(void)
+{
+    harena *arena = acquire();
+    char *object = written(harena_alloc(arena, 100));
+
+    note_first_use(object);
+    if (!bad)
+        *object = 3;
+    harena_pool_give(pool, arena);
+}
+
+PLANTED write_after_give(void)
 {
     if (bad)
         *address_of_first_use() = 3;
 }
 
-static void take_chunk(void)
+static void acquire_and_write(void)
 {
-    char *chunk = harena_chunk_get(provider);
+    harena *arena = acquire();
+
+    if (written(harena_alloc(arena, 100)) != address_of_first_use())
+        fail("another arena");
+    harena_pool_give(pool, arena);
+}
+
+/* ---- a chunk, written after it was put back ---- */
+
+static void write_then_put(void)
+{
+    char *chunk = written(harena_chunk_get(provider));
+
+    note_first_use(chunk);
+    if (!bad)
+        *chunk = 3;
+    harena_chunk_put(provider, chunk);
+}
+
+PLANTED write_after_put(void)
+{
+    if (bad)
+        *address_of_first_use() = 3;
+}
+
+static void get_and_write(void)
+{
+    char *chunk = written(harena_chunk_get(provider));
 
     if (chunk != address_of_first_use())
         fail("another chunk");
-    *chunk = 2;
     harena_chunk_put(provider, chunk);
 }
 
@@ -165,9 +234,10 @@ static const struct {
     void (*thread_first)(void), (*main_then)(void), (*thread_last)(void);
 } modes[] = {
     {"use_after_leave", use_then_leave, reset_and_reuse, use_after_leave},
-    {"object_of_another_generation", use_then_leave, reset_and_reuse, use_in_next_view},
-    {"relaxed_instead_of_release", publish_root, read_root, nothing},
-    {"write_after_put", put_chunk, take_chunk, write_after_put},
+    {"root_of_another_generation", load_root, reset_and_reuse, root_of_another_generation},
+    {"relaxed_instead_of_release", nothing, relaxed_instead_of_release, read_root},
+    {"write_after_give", write_then_give, acquire_and_write, write_after_give},
+    {"write_after_put", write_then_put, get_and_write, write_after_put},
 };
 
 static void *thread(void *mode)
@@ -201,10 +271,38 @@ static const test_flavor *flavor_of(const char *name)
     return NULL;
 }
 
-int main(int argc, char **argv)
+static void set_up(void)
 {
     harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
     harena_shared_options shared_options = HARENA_SHARED_OPTIONS_INIT;
+    harena_pool_options pool_options = HARENA_POOL_OPTIONS_INIT;
+
+    test_flavor_register(flavor);
+    options.reserve = (size_t)64 << 20;
+    options.rcu = flavor->rcu;
+    provider = harena_provider_create(&options);
+    if (provider == NULL)
+        fail("no provider");
+    shared_options.provider = provider;
+    shared_options.rcu = flavor->rcu;
+    shared = harena_shared_create(&shared_options);
+    pool_options.arena.provider = provider;
+    pool = harena_pool_create(&pool_options);
+    if (shared == NULL || pool == NULL)
+        fail("no arena or pool");
+}
+
+static void tear_down(void)
+{
+    harena_pool_destroy(pool);
+    harena_shared_release(shared);
+    if (harena_provider_destroy(provider) != 0)
+        fail("something is left");
+    test_flavor_unregister(flavor);
+}
+
+int main(int argc, char **argv)
+{
     pthread_t other;
     size_t mode;
 
@@ -214,15 +312,7 @@ int main(int argc, char **argv)
     mode = mode_of(argv[1]);
     flavor = flavor_of(argv[2]);
     bad = strcmp(argv[3], "bad") == 0;
-    test_flavor_register(flavor);
-    options.reserve = (size_t)64 << 20;
-    options.rcu = flavor->rcu;
-    provider = harena_provider_create(&options);
-    shared_options.provider = provider;
-    shared_options.rcu = flavor->rcu;
-    shared = provider != NULL ? harena_shared_create(&shared_options) : NULL;
-    if (shared == NULL)
-        fail("no provider or arena");
+    set_up();
     if (pthread_create(&other, NULL, thread, &mode) != 0)
         fail("no thread");
     wait_for_turn(1);
@@ -231,9 +321,6 @@ int main(int argc, char **argv)
     test_flavor_offline(flavor);
     pthread_join(other, NULL);
     test_flavor_online(flavor);
-    harena_shared_release(shared);
-    if (harena_provider_destroy(provider) != 0)
-        fail("something is left");
-    test_flavor_unregister(flavor);
+    tear_down();
     return 0;
 }
