@@ -3,11 +3,15 @@
  * goes on, the child allocates, resets, uses the shared arena, makes threads, waits at barriers, forks. And forks
  * without any such step, in children that do nothing but exec.
  *
+ * What the cut-off threads had written stays as it is in the child, whatever the child does: it finds their nodes in a
+ * list at the root of the generation, and the objects of their own arenas in tables.
+ *
  * bp: the other threads may be anywhere, also in a section. memb, mb, qsbr: no thread may be registered while the
  * process forks. So there a thread is registered only while it holds a lock for reading, which the forking thread takes
  * for writing; what needs no section (arenas, chunks) goes on meanwhile. */
 #define _GNU_SOURCE 1 /* PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP */
 #include "../support/flavor.h"
+#include "../support/nodes.h"
 #include "../support/provider.h"
 #include "../support/stamp.h"
 #include "../support/threads.h"
@@ -22,6 +26,9 @@
 #define THREADS       8
 #define AT_ONCE       4   /* children alive */
 #define CHILD_SECONDS 60  /* a child that is not done by then waits for something in vain */
+#define ROUND         16  /* nodes of a thread in one section */
+#define FILL          200 /* nodes of one in the child */
+#define CHILD_OWNER   100 /* in stamps: the child and its threads */
 #define IN_VAIN       200 /* its exit status, plus where it was; 0: in liburcu's steps after fork */
 
 static const unsigned forks_of[TEST_FLAVORS] = {10, 20, 10, 10}; /* 50; in the long tier 1,000 */
@@ -35,7 +42,10 @@ static struct {
     harena_snapshot snapshot;
     pthread_rwlock_t registered; /* held by whoever is, but for bp */
     atomic_uint stop, rounds[THREADS];
-    atomic_ullong *lost; /* items that threads had in hand at a fork, of all children */
+    test_kept kept[THREADS]; /* of their private arenas */
+    atomic_ullong serial;    /* of stamps, in children */
+    atomic_ullong *found;    /* nodes of cut-off threads, by all children together */
+    atomic_ullong *lost;     /* items that threads had in hand at a fork, of all children */
 } race;
 
 /* ---- what the man page asks for ---- */
@@ -109,18 +119,25 @@ static pid_t fork_with_rcu(void)
 
 /* ---- the storm ---- */
 
-static void fill(test_rng *rng, unsigned index)
+/* All of a round, and some of what others have linked, are verified when all of it is written. */
+static void fill(test_rng *rng, unsigned index, uint64_t *serial)
 {
     harena_view *view = harena_shared_enter(race.shared);
+    const test_node *nodes[ROUND];
+    unsigned count, walked;
 
-    for (unsigned i = 0; i < 16; i++) {
-        void *at = harena_view_alloc(view, test_between(rng, 8, 5000));
-
-        if (TEST_EXPECT_MSG(at != NULL, "no memory: %s", atomic_load(&test_refusal))) {
-            test_stamp_fill(at, 8, test_stamp(index, i));
-            TEST_EXPECT(test_stamp_intact(at, 8, test_stamp(index, i)));
-        }
+    for (count = 0; count < ROUND; count++) {
+        nodes[count] =
+            test_node_push(view, test_between(rng, 8, 5000), test_stamp(index, *serial + count));
+        if (!TEST_EXPECT_MSG(nodes[count] != NULL, "no memory: %s", atomic_load(&test_refusal)))
+            break;
     }
+    for (unsigned i = 0; i < count; i++)
+        TEST_EXPECT_MSG(nodes[i]->stamp == test_stamp(index, *serial + i) &&
+                            test_node_intact(nodes[i]),
+                        "an object of thread %u has changed within its section", index);
+    TEST_EXPECT_MSG(test_nodes_intact(view, ROUND, &walked), "a linked object has changed");
+    *serial += count;
     harena_shared_leave(race.shared, view);
 }
 
@@ -140,7 +157,7 @@ static void publish(void)
     }
 }
 
-static void in_sections(test_rng *rng, unsigned index)
+static void in_sections(test_rng *rng, unsigned index, uint64_t *serial)
 {
     uint64_t *root;
     int result;
@@ -151,7 +168,7 @@ static void in_sections(test_rng *rng, unsigned index)
     if (harena_shared_cap(race.shared) > 8 * TEST_MIB) /* a fork copies page tables */
         (void)harena_shared_reset(race.shared);
     if (harena_shared_cap(race.shared) <= 8 * TEST_MIB)
-        fill(rng, index);
+        fill(rng, index, serial);
     else /* too much is deferred already */
         sched_yield();
     if (test_once_in(rng, 16)) {
@@ -175,20 +192,28 @@ static void storm(void *ctx, unsigned index)
 {
     harena_options options = HARENA_OPTIONS_INIT;
     test_rng rng = test_rng_for(index);
+    test_kept *kept = &race.kept[index];
+    uint64_t serial = 0;
     harena *arena;
 
     (void)ctx;
+    kept->owner = index;
     options.provider = race.provider;
     arena = harena_create(&options);
     while (!atomic_load(&race.stop) && !test_failed()) {
-        in_sections(&rng, index);
-        TEST_EXPECT_MSG(harena_alloc(arena, test_between(&rng, 1, 200000)) != NULL, "no memory: %s",
-                        atomic_load(&test_refusal));
-        if (test_once_in(&rng, 4))
+        in_sections(&rng, index, &serial);
+        TEST_EXPECT_MSG(test_kept_alloc(kept, arena, test_between(&rng, 1, 200000)),
+                        "no memory: %s", atomic_load(&test_refusal));
+        if (test_kept_is_full(kept) || test_once_in(&rng, 4)) {
+            TEST_EXPECT_MSG(test_kept_intact(kept), "thread %u's own arena has changed", index);
+            test_kept_forget(kept);
             harena_reset(arena);
+        }
         harena_chunk_put(race.provider, harena_chunk_get(race.provider));
         atomic_fetch_add(&race.rounds[index], 1);
     }
+    TEST_EXPECT(test_kept_intact(kept));
+    test_kept_forget(kept);
     harena_release(arena);
 }
 
@@ -207,9 +232,10 @@ static void begin(int flavor, test_thread *threads)
 
     memset(&race, 0, sizeof(race));
     race.flavor = &test_flavors[flavor];
-    race.lost =
-        mmap(NULL, sizeof(*race.lost), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    race.lost = mmap(NULL, 2 * sizeof(*race.lost), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ck_assert_ptr_ne(race.lost, MAP_FAILED);
+    race.found = race.lost + 1;
     race.provider = test_provider(race.flavor->rcu, 0, 16 * TEST_MIB);
     options.provider = race.provider;
     options.rcu = race.flavor->rcu;
@@ -252,19 +278,19 @@ static void await_rounds(void)
 static bool child_fills(harena_shared *shared)
 {
     harena_view *view = harena_shared_enter(shared);
-    void *objects[200];
+    const test_node *nodes[FILL];
+    uint64_t stamps[FILL];
     bool right = true;
     unsigned i;
 
-    for (i = 0; i < 200 && right; i++) {
-        objects[i] = harena_view_alloc(view, 300);
-        right = objects[i] != NULL;
-        if (right)
-            test_stamp_fill(objects[i], 300, i);
+    for (i = 0; i < FILL && right; i++) {
+        stamps[i] = test_stamp(CHILD_OWNER, atomic_fetch_add(&race.serial, 1));
+        nodes[i] = test_node_push(view, 300, stamps[i]);
+        right = nodes[i] != NULL;
     }
     while (right && i > 0) {
         i--;
-        right = test_stamp_intact(objects[i], 300, i);
+        right = nodes[i]->stamp == stamps[i] && test_node_intact(nodes[i]);
     }
     harena_shared_leave(shared, view);
     return right;
@@ -288,11 +314,52 @@ static bool child_has_threads(harena_shared *shared)
 
     for (unsigned i = 0; i < 2; i++)
         right = pthread_create(&threads[i], NULL, child_thread, shared) == 0 && right;
-    test_flavor_offline(race.flavor);
-    for (unsigned i = 0; i < 2; i++)
+    for (unsigned i = 0; i < 2; i++) /* online: it may stand in a view, and nobody waits for it */
         right = pthread_join(threads[i], &result) == 0 && result != NULL && right;
-    test_flavor_online(race.flavor);
     return right;
+}
+
+/* What the threads that are not here had written to arenas of their own, which nobody here continues. */
+static bool child_finds_kept(void)
+{
+    for (unsigned i = 0; i < THREADS; i++)
+        if (!test_kept_intact(&race.kept[i]))
+            return false;
+    return true;
+}
+
+/* All nodes of the present generation: nobody retires it meanwhile. */
+static bool child_finds_nodes(unsigned *count)
+{
+    harena_view *view = harena_shared_enter(race.shared);
+    bool right = test_nodes_intact(view, TEST_NODES_MOST, count) && *count < TEST_NODES_MOST;
+
+    harena_shared_leave(race.shared, view);
+    return right;
+}
+
+/* Threads, cut off anywhere, have left nodes in the generation that the child goes on with: it allocates beside them,
+ * alone and with threads, in one view all the time. *count: the nodes at the end. */
+static bool child_goes_on(unsigned *count)
+{
+    harena_view *view = harena_shared_enter(race.shared);
+    unsigned before;
+    bool right = child_finds_nodes(&before);
+
+    atomic_fetch_add(race.found, before);
+    right = right && child_finds_kept() && child_fills(race.shared) &&
+            child_has_threads(race.shared) && child_finds_nodes(count) &&
+            *count == before + 5 * FILL && child_finds_kept();
+    harena_shared_leave(race.shared, view);
+    return right;
+}
+
+/* The same generation in another view: meanwhile each of the two threads of child_has_threads(own) has filled it. */
+static bool child_finds_as_many(unsigned count)
+{
+    unsigned found;
+
+    return child_finds_nodes(&found) && found == count + 2 * FILL;
 }
 
 /* The child's own arenas; 0 or where it failed. */
@@ -347,21 +414,24 @@ static int child(bool again)
     harena_provider *p = race.provider;
     harena_shared *own;
     int failed, status;
+    unsigned nodes;
     pid_t pid;
 
     test_flavor_register(race.flavor);
-    CHILD(1, test_stats(p).deferred == 0 && /* whatever the parent's threads had counted */
-                 child_fills(race.shared)); /* the parent's, of which the child has a copy */
+    CHILD(1, test_stats(p).deferred == 0); /* whatever the parent's threads had counted */
+    CHILD(14, child_goes_on(&nodes));      /* in the parent's, of which the child has a copy */
     failed = child_owns(&own);
     CHILD(failed, failed == 0);
     CHILD(5, child_has_threads(own));
     CHILD(6, harena_provider_barrier(p) == 0); /* also for what the parent had retired */
+    CHILD(15, child_finds_as_many(nodes) && child_finds_kept());
     CHILD(7, harena_shared_reset(race.shared) == 0 && harena_provider_barrier(p) == 0);
     CHILD(8, harena_shared_reset(own) == 0); /* each alone: deferred_limit refuses neither */
     CHILD(9, child_fills(race.shared) && child_fills(own) && child_has_threads(own));
     CHILD(10, harena_provider_trim(p, 0) <= 4096 * TEST_MIB);
     harena_shared_release(own);
     CHILD(11, harena_provider_barrier(p) == 0 && child_counts_right(p));
+    CHILD(16, child_finds_kept());
     test_flavor_unregister(race.flavor);
     if (!again)
         return 0;
@@ -420,9 +490,10 @@ START_TEST(child_of_a_fork_at_any_moment_goes_on)
     for (unsigned t = 0; t < THREADS; t++)
         rounds += test_count(&race.rounds[t]);
     printf("fork=%s threads=%d forks=%u grandchildren=%u in_vain=%u lost_items=%llu "
-           "parent_rounds=%u seconds=%.1f\n",
-           race.flavor->name, THREADS, i, (i + 3) / 4, vain, (unsigned long long)*race.lost, rounds,
-           now() - began);
+           "found_nodes=%llu parent_rounds=%u seconds=%.1f\n",
+           race.flavor->name, THREADS, i, (i + 3) / 4, vain, (unsigned long long)*race.lost,
+           (unsigned long long)*race.found, rounds, now() - began);
+    TEST_EXPECT(vain == i || *race.found > 0);
     fflush(stdout);
     TEST_EXPECT_MSG(vain == 0, "%u of %u children wait in vain", vain, forks);
     end(threads);

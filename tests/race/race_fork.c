@@ -3,6 +3,7 @@
  * its own and begins with nothing deferred, the parent goes on. */
 #include <urcu-bp.h> /* first: it says what rcu_flavor means */
 
+#include "../support/nodes.h"
 #include "../support/provider.h"
 #include "../support/stamp.h"
 #include "../support/threads.h"
@@ -13,12 +14,18 @@
 
 #define THREADS 8
 #define FORKS   20
+#define ROUND   16  /* nodes of a thread in one section */
+#define FILL    200 /* nodes of one in the child */
+#define CHILD   100 /* owner, in stamps */
 
 static struct {
     harena_provider *provider;
     harena_shared *shared;
-    pthread_mutex_t retires; /* held by who retires, or forks: for the exception that harena(7) names */
+    pthread_mutex_t
+        retires; /* held by who retires, or forks: for the exception that harena(7) names */
     atomic_uint stop, allocated;
+    test_kept kept[THREADS]; /* of their private arenas */
+    atomic_ullong serial;    /* of stamps, in children */
 } race;
 
 /* liburcu cannot know that the process forks: it asks for this, and for urcu_bp_call_rcu_before_fork() before. */
@@ -48,17 +55,50 @@ static int reset_shared(void)
     return result;
 }
 
+/* All of a round, and some of what others have linked, are verified when all of it is written. */
+static void fill(test_rng *rng, unsigned index, uint64_t *serial)
+{
+    harena_view *view = harena_shared_enter(race.shared);
+    const test_node *nodes[ROUND];
+    unsigned count, walked;
+
+    for (count = 0; count < ROUND; count++) {
+        nodes[count] =
+            test_node_push(view, test_between(rng, 8, 5000), test_stamp(index, *serial + count));
+        if (!TEST_EXPECT(nodes[count] != NULL))
+            break;
+    }
+    for (unsigned i = 0; i < count; i++)
+        TEST_EXPECT_MSG(nodes[i]->stamp == test_stamp(index, *serial + i) &&
+                            test_node_intact(nodes[i]),
+                        "an object of thread %u has changed within its section", index);
+    TEST_EXPECT_MSG(test_nodes_intact(view, ROUND, &walked), "a linked object has changed");
+    *serial += count;
+    harena_shared_leave(race.shared, view);
+}
+
+/* One object more in the thread's own arena, which is reset now and then. */
+static void fill_own(test_rng *rng, harena *arena, test_kept *kept)
+{
+    TEST_EXPECT(test_kept_alloc(kept, arena, test_between(rng, 1, 200000)));
+    if (!test_kept_is_full(kept) && !test_once_in(rng, 4))
+        return;
+    TEST_EXPECT_MSG(test_kept_intact(kept), "thread %u's own arena has changed", kept->owner);
+    test_kept_forget(kept);
+    harena_reset(arena);
+}
+
 static void storm(void *ctx, unsigned index)
 {
     test_rng rng = test_rng_for(index);
     harena_options options = HARENA_OPTIONS_INIT;
-    harena_view *view;
+    test_kept *kept = &race.kept[index];
+    uint64_t serial = 0;
     harena *arena;
-    unsigned i;
     int result;
-    void *at;
 
     (void)ctx;
+    kept->owner = index;
     options.provider = race.provider;
     arena = harena_create(&options);
     while (!atomic_load(&race.stop) && !test_failed()) {
@@ -67,18 +107,8 @@ static void storm(void *ctx, unsigned index)
             sched_yield();
             continue;
         }
-        view = harena_shared_enter(race.shared);
-        for (i = 0; i < 16; i++) {
-            at = harena_view_alloc(view, test_between(&rng, 8, 5000));
-            if (TEST_EXPECT(at != NULL)) {
-                test_stamp_fill(at, 8, test_stamp(index, i));
-                TEST_EXPECT(test_stamp_intact(at, 8, test_stamp(index, i)));
-            }
-        }
-        harena_shared_leave(race.shared, view);
-        TEST_EXPECT(harena_alloc(arena, test_between(&rng, 1, 200000)) != NULL);
-        if (test_once_in(&rng, 4))
-            harena_reset(arena);
+        fill(&rng, index, &serial);
+        fill_own(&rng, arena, kept);
         if (test_once_in(&rng, 16)) {
             result = reset_shared();
             TEST_EXPECT_MSG(result == 0 || result == -EAGAIN, "reset gives %d", result);
@@ -86,6 +116,8 @@ static void storm(void *ctx, unsigned index)
         harena_chunk_put(race.provider, harena_chunk_get(race.provider));
         atomic_fetch_add(&race.allocated, 1);
     }
+    TEST_EXPECT(test_kept_intact(kept));
+    test_kept_forget(kept);
     harena_release(arena);
 }
 
@@ -94,19 +126,19 @@ static void storm(void *ctx, unsigned index)
 static bool child_fills(harena_shared *shared)
 {
     harena_view *view = harena_shared_enter(shared);
-    void *objects[200];
+    const test_node *nodes[FILL];
+    uint64_t stamps[FILL];
     bool right = true;
     unsigned i;
 
-    for (i = 0; i < 200 && right; i++) {
-        objects[i] = harena_view_alloc(view, 300);
-        right = objects[i] != NULL;
-        if (right)
-            test_stamp_fill(objects[i], 300, i);
+    for (i = 0; i < FILL && right; i++) {
+        stamps[i] = test_stamp(CHILD, atomic_fetch_add(&race.serial, 1));
+        nodes[i] = test_node_push(view, 300, stamps[i]);
+        right = nodes[i] != NULL;
     }
     while (right && i > 0) {
         i--;
-        right = test_stamp_intact(objects[i], 300, i);
+        right = nodes[i]->stamp == stamps[i] && test_node_intact(nodes[i]);
     }
     harena_shared_leave(shared, view);
     return right;
@@ -117,16 +149,58 @@ static void *child_thread(void *shared)
     return child_fills(shared) ? shared : NULL;
 }
 
+static bool child_has_a_thread(harena_shared *shared)
+{
+    pthread_t thread;
+    void *result;
+
+    return pthread_create(&thread, NULL, child_thread, shared) == 0 &&
+           pthread_join(thread, &result) == 0 && result != NULL;
+}
+
+/* What the threads that are not here had written to arenas of their own, which nobody here continues. */
+static bool child_finds_kept(void)
+{
+    for (unsigned i = 0; i < THREADS; i++)
+        if (!test_kept_intact(&race.kept[i]))
+            return false;
+    return true;
+}
+
+/* All nodes of the present generation: nobody retires it meanwhile. */
+static bool child_finds_nodes(unsigned *count)
+{
+    harena_view *view = harena_shared_enter(race.shared);
+    bool right = test_nodes_intact(view, TEST_NODES_MOST, count) && *count < TEST_NODES_MOST;
+
+    harena_shared_leave(race.shared, view);
+    return right;
+}
+
+/* Threads, cut off anywhere, have left nodes in the generation that the child goes on with: it allocates beside them,
+ * alone and with a thread, in one view all the time. *count: the nodes at the end. */
+static bool child_goes_on(unsigned *count)
+{
+    harena_view *view = harena_shared_enter(race.shared);
+    unsigned before;
+    bool right = child_finds_nodes(&before) && child_finds_kept() && child_fills(race.shared) &&
+                 child_has_a_thread(race.shared) && child_finds_nodes(count) &&
+                 *count == before + 2 * FILL && child_finds_kept();
+
+    harena_shared_leave(race.shared, view);
+    return right;
+}
+
 static int child(void)
 {
     harena_options options = HARENA_OPTIONS_INIT;
     harena_shared_options shared_options = HARENA_SHARED_OPTIONS_INIT;
     harena_shared *own_shared;
-    pthread_t thread;
-    void *result, *at;
+    unsigned nodes, found;
     harena *own;
+    void *at;
 
-    if (!child_fills(race.shared)) /* the parent's, of which the child has a copy */
+    if (!child_goes_on(&nodes)) /* the parent's, of which the child has a copy */
         return 1;
     options.provider = race.provider;
     own = harena_create(&options);
@@ -138,11 +212,11 @@ static int child(void)
     own_shared = harena_shared_create(&shared_options);
     if (own_shared == NULL || !child_fills(own_shared))
         return 3;
-    if (pthread_create(&thread, NULL, child_thread, own_shared) != 0)
+    if (!child_has_a_thread(own_shared))
         return 4;
-    if (pthread_join(thread, &result) != 0 || result == NULL)
-        return 5;
     if (harena_provider_barrier(race.provider) != 0) /* also what the parent had retired */
+        return 5;
+    if (!child_finds_nodes(&found) || found != nodes || !child_finds_kept()) /* not these */
         return 6;
     if (harena_shared_reset(race.shared) != 0 || harena_provider_barrier(race.provider) != 0 ||
         harena_shared_reset(own_shared) != 0) /* each alone: deferred_limit refuses neither */
@@ -150,7 +224,9 @@ static int child(void)
     if (!child_fills(race.shared) || !child_fills(own_shared))
         return 8;
     harena_shared_release(own_shared);
-    return harena_provider_barrier(race.provider) == 0 ? 0 : 9;
+    if (harena_provider_barrier(race.provider) != 0)
+        return 9;
+    return child_finds_kept() ? 0 : 10;
 }
 
 START_TEST(child_of_a_fork_in_a_storm_goes_on)
