@@ -9,11 +9,13 @@
 #include "sanitizer.h"
 #include <errno.h>
 #include <harena/shared.h>
+#include "thread.h" /* declares one word of the former once more */
 #include <limits.h>
 
 #define LEAST_LEASE 512  /* bytes: what a thread's first allocation claims, says harena_shared(3) */
 #define OBJECTS     8192 /* of one test, at most */
 #define SIZE        64   /* bytes of most of them */
+#define OTHERS      2 /* threads with a number beside a test's: the one that began it, and RCU's */
 
 static struct {
     harena_provider *provider;
@@ -123,8 +125,28 @@ static void expect_a_lane(void *ctx, unsigned index)
         TEST_EXPECT(harena_alloc(lane, 48) != NULL);
         window |= lane->cursor < lane->limit || hri_sanitizer_is_on();
     }
-    TEST_EXPECT_MSG(window, "thread %u, alone, has no window", index);
+    TEST_EXPECT_MSG(window, "thread %u has no window", index);
     harena_shared_leave(race.shared, view);
+}
+
+static void expect_a_low_number(void *most, unsigned index)
+{
+    uint32_t number = hri_thread_index();
+
+    TEST_EXPECT_MSG(number < *(unsigned *)most + OTHERS,
+                    "a fresh thread is number %u: others have been lost", number);
+    pthread_barrier_wait(&race.all_here); /* all are alive now, each with a number of its own */
+    expect_a_lane(NULL, index);
+}
+
+/* Where `most` threads were alive at once, at most, as many more do with the numbers of those. */
+static void expect_no_number_lost(unsigned most)
+{
+    const test_role roles[] = {{expect_a_low_number, most}, {NULL, 0}};
+
+    ck_assert_int_eq(pthread_barrier_init(&race.all_here, NULL, most), 0);
+    test_team(roles, &most);
+    pthread_barrier_destroy(&race.all_here);
 }
 
 START_TEST(identity_and_lane_of_an_ended_thread_serve_the_next)
@@ -271,49 +293,65 @@ END_TEST
 
 /* ---- detached ---- */
 
+/* Rounds in which a destructor of this test runs. ThreadSanitizer gives up its own record of a thread
+ * in the last one: nothing that it sees may happen there, also not in the destructor of liburcu-bp,
+ * which comes a round after the last section. In the last of these the thread's number is back. */
+#define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - (TEST_TSAN ? 2 : 0))
+
+#define DETACHED 400
+#define AT_ONCE  8 /* of them, when one more comes */
+
+static _Thread_local unsigned destructor_rounds;
+
+static void count_at_the_end(void *value)
+{
+    if (++destructor_rounds < ROUNDS)
+        pthread_setspecific(race.key, value);
+    else
+        atomic_fetch_add(&race.ended, 1);
+}
+
 static void *allocate_detached(void *arg)
 {
     (void)arg;
     keep(harena_shared_alloc(race.shared, SIZE));
-    atomic_fetch_add(&race.ended, 1);
+    pthread_setspecific(race.key, &race);
     return NULL;
 }
 
 START_TEST(detached_threads_leave_nothing_behind)
 {
-    unsigned i, count = 400;
+    /* leases double, from the least: what a lane has left is less than it has used, and that */
+    const size_t leases = 2 * (size_t)DETACHED * SIZE + (AT_ONCE + 1 + OTHERS) * LEAST_LEASE;
     pthread_attr_t detached;
     pthread_t id;
 
     begin(0);
+    ck_assert_int_eq(pthread_key_create(&race.key, count_at_the_end), 0);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    for (i = 0; i < count; i++) {
+    for (unsigned i = 0; i < DETACHED; i++) {
         ck_assert_int_eq(pthread_create(&id, &detached, allocate_detached, NULL), 0);
-        TEST_AWAIT(atomic_load(&race.ended) + 8 > i); /* a few at a time */
+        TEST_AWAIT(atomic_load(&race.ended) + AT_ONCE > i);
     }
-    TEST_AWAIT(atomic_load(&race.ended) == count);
+    TEST_AWAIT(atomic_load(&race.ended) == DETACHED);
     pthread_attr_destroy(&detached);
-    ck_assert_uint_eq(test_count(&race.allocated), count);
+    pthread_key_delete(race.key);
+    ck_assert_uint_eq(test_count(&race.allocated), DETACHED);
     verify_objects(SIZE);
-    ck_assert_uint_le(harena_shared_cap(race.shared), 4 * HARENA_CHUNK_SIZE);
+    ck_assert_uint_le(harena_shared_cap(race.shared), /* one chunk; with a lease for each: four */
+                      (leases + HARENA_CHUNK_SIZE - 1) / HARENA_CHUNK_SIZE * HARENA_CHUNK_SIZE);
+    expect_no_number_lost(AT_ONCE + 1);
     end();
-    RACE_RAN(8, count);
+    RACE_RAN(AT_ONCE + 1, DETACHED);
 }
 END_TEST
 
 /* ---- destructors that allocate ---- */
 
-/* Rounds in which a destructor of this test runs. ThreadSanitizer gives up its own record of a thread
- * in the last one: nothing that it sees may happen there, also not in the destructor of liburcu-bp,
- * which comes a round after the last section. */
-#define ROUNDS (PTHREAD_DESTRUCTOR_ITERATIONS - (TEST_TSAN ? 2 : 0))
-
 #define CHURNS 4  /* threads that let others live and end, so that some begin while others end */
 #define LIVES  50 /* of each */
 #define ALIVE  16 /* objects of a thread before it ends, and again in its last round */
-
-static _Thread_local unsigned destructor_rounds;
 
 /* In every round of destructors that there is: before Harena's own, and after it. */
 static void allocate_in_destructor(void *value)
@@ -375,9 +413,10 @@ START_TEST(destructors_may_allocate_at_any_time)
     ck_assert_uint_eq(test_count(&race.ended), lives);
     ck_assert_uint_eq(test_count(&race.allocated), lives * each);
     verify_objects(SIZE);
-    /* what is left of the leases of a lane is less than is used of them: no identity, no lane is lost */
+    /* what is left of the leases of a lane is less than is used of them */
     ck_assert_uint_le(harena_shared_cap(race.shared),
                       2 * (size_t)lives * each * SIZE + HARENA_CHUNK_SIZE);
+    expect_no_number_lost(CHURNS); /* those that churn have none */
     pthread_key_delete(race.key);
     end();
     RACE_RAN(CHURNS, LIVES);
