@@ -423,48 +423,6 @@ START_TEST(destructors_may_allocate_at_any_time)
 }
 END_TEST
 
-/* ---- two arenas in turn ---- */
-
-static harena_shared *second;
-
-static void alternate(void *ctx, unsigned index)
-{
-    unsigned i, rounds = test_rounds(4000);
-    void *objects[2][16];
-    harena_shared *shared;
-
-    (void)ctx;
-    for (i = 0; i < rounds && !test_failed(); i++) {
-        shared = i % 2 == 0 ? race.shared : second;
-        if (i >= 32)
-            TEST_EXPECT_MSG(
-                test_stamp_intact(objects[i % 2][i / 2 % 16], 100, test_stamp(index, i - 32)),
-                "an object changed while its thread used another arena");
-        objects[i % 2][i / 2 % 16] = harena_shared_alloc(shared, 100);
-        if (!TEST_EXPECT(objects[i % 2][i / 2 % 16] != NULL))
-            break;
-        test_stamp_fill(objects[i % 2][i / 2 % 16], 100, test_stamp(index, i));
-    }
-}
-
-/* CELL shared: alloc x alloc */
-START_TEST(threads_alternate_between_two_arenas)
-{
-    const test_role roles[] = {{alternate, 8}, {NULL, 0}};
-    harena_shared_options options = HARENA_SHARED_OPTIONS_INIT;
-
-    begin((uint32_t)_i);
-    options.provider = race.provider;
-    options.lanes = (uint32_t)_i;
-    second = harena_shared_create(&options);
-    ck_assert_ptr_nonnull(second);
-    test_team(roles, NULL);
-    harena_shared_release(second);
-    end();
-    RACE_RAN(8, test_rounds(4000));
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("race_threads");
@@ -479,7 +437,5 @@ int main(void)
     tcase_add_test(tests, a_thousand_live_threads_hold_their_smallest_leases);
     tcase_add_loop_test(tests, a_thousand_live_threads_beyond_the_lanes_hold_their_objects, 0, 2);
     tcase_add_loop_test(tests, more_threads_than_lanes_never_share_a_window, 0, 3);
-    tests = test_case(suite, "two arenas");
-    tcase_add_loop_test(tests, threads_alternate_between_two_arenas, 0, 2);
     return test_main(suite);
 }
