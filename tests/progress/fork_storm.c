@@ -202,8 +202,10 @@ static void storm(void *ctx, unsigned index)
     arena = harena_create(&options);
     while (!atomic_load(&race.stop) && !test_failed()) {
         in_sections(&rng, index, &serial);
-        TEST_EXPECT_MSG(test_kept_alloc(kept, arena, test_between(&rng, 1, 200000)),
-                        "no memory: %s", atomic_load(&test_refusal));
+        TEST_EXPECT_MSG(
+            test_kept_alloc(kept, arena,
+                            test_between(&rng, 1, test_once_in(&rng, 4) ? 200000 : 20000)),
+            "no memory: %s", atomic_load(&test_refusal));
         if (test_kept_is_full(kept) || test_once_in(&rng, 4)) {
             TEST_EXPECT_MSG(test_kept_intact(kept), "thread %u's own arena has changed", index);
             test_kept_forget(kept);
