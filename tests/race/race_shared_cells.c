@@ -12,7 +12,8 @@ enum {
     QUESTIONS = MEET_BURST(4500),
     RESETS = MEET_BURST(1500),
     CLOSES = MEET_BURST(700),
-    RELEASES = MEET_BURST(700)
+    RELEASES = MEET_BURST(700),
+    IN_VAIN = MEET_BURST(50)
 };
 
 /* Handles that are closed and stay until the end of the round. */
@@ -23,6 +24,16 @@ static crowd_worker workers[MEET_THREADS];
 static size_t highest[MEET_THREADS]; /* peak of the present arena that the thread was told */
 static harena_shared *closed[CLOSED];
 static atomic_uint closed_count;
+
+/* At the start of an object for which a cleanup was registered: it must be whole when that runs. */
+typedef struct parting {
+    size_t size; /* of the payload behind this */
+    uint64_t stamp;
+} parting;
+
+static atomic_uint parted, looked; /* cleanups registered by shorthands; those that ran */
+static atomic_uint found_open,
+    found_shut; /* sections of shorthands, by what they found at their end */
 
 /* The arena of this moment. Where arenas are released, every other operation stands in a section that it entered
  * before it found the arena. */
@@ -53,6 +64,150 @@ static void fill(unsigned thread, unsigned round)
         MEET(thread, shared, crowd_section(&workers[thread], shared, test_once_in(rng, 8)));
         left();
         meet_pause(rng);
+    }
+}
+
+/* Takes an answer of a shorthand: an object, or NULL because of a close, which is for good. */
+static bool shorthand_gave(crowd_worker *w, const void *at)
+{
+    if (at != NULL)
+        return TEST_EXPECT_MSG(!w->found_closed, "an arena is open after it was closed");
+    TEST_EXPECT_MSG(errno == ESHUTDOWN && team.closes, "a shorthand gives errno %d", errno);
+    w->found_closed = true;
+    return false;
+}
+
+static void look_once_more(void *ctx)
+{
+    parting *p = ctx;
+
+    TEST_EXPECT_MSG(test_stamp_intact(p + 1, p->size, p->stamp),
+                    "%zu bytes have changed before their cleanup ran", p->size);
+    CROWD_COUNT(&looked);
+}
+
+/* An object whose cleanup looks at it. Nobody resets: both belong to the same generation. */
+static void shorthand_with_cleanup(crowd_worker *w, harena_shared *shared)
+{
+    size_t size = crowd_size(&w->rng);
+    parting *p = harena_shared_alloc(shared, sizeof(*p) + size);
+    int result;
+
+    if (!shorthand_gave(w, p))
+        return;
+    *p = (parting){size, test_stamp(w->index, ++w->serial)};
+    test_stamp_fill(p + 1, size, p->stamp);
+    result = harena_shared_on_release(shared, look_once_more, p);
+    if (result == 0) {
+        CROWD_COUNT(&parted);
+    } else {
+        TEST_EXPECT_MSG(result == -ESHUTDOWN && team.closes, "on_release gives %d", result);
+        w->found_closed = true;
+    }
+}
+
+static void shorthand_object(crowd_worker *w, harena_shared *shared)
+{
+    static const char text[] = "what all threads copy";
+    size_t size = crowd_size(&w->rng);
+    char expected[64];
+    void *at;
+
+    errno = 0;
+    switch (test_below(&w->rng, 10)) {
+    case 0:
+        at = harena_shared_alloc_atomic(shared, size);
+        break;
+    case 1:
+        at = harena_shared_alloc_aligned(shared, size, 256);
+        TEST_EXPECT((uintptr_t)at % 256 == 0);
+        break;
+    case 2:
+        at = harena_shared_alloc_zeroed(shared, size);
+        TEST_EXPECT(at == NULL || test_all_zero(at, size));
+        break;
+    case 3:
+        size = size / 8 * 8 + 8;
+        at = harena_shared_alloc_array(shared, size / 8, 8);
+        break;
+    case 4:
+        size = sizeof(text);
+        at = test_once_in(&w->rng, 2) ? harena_shared_strdup(shared, text)
+                                      : harena_shared_memdup(shared, text, size);
+        TEST_EXPECT(at == NULL || memcmp(at, text, size) == 0);
+        break;
+    case 5:
+        size = (size_t)snprintf(expected, sizeof(expected), "%s %u", text, w->index) + 1;
+        at = harena_shared_printf(shared, "%s %u", text, w->index);
+        TEST_EXPECT(at == NULL || memcmp(at, expected, size) == 0);
+        break;
+    case 6:
+        shorthand_with_cleanup(w, shared);
+        return;
+    default:
+        at = harena_shared_alloc(shared, size);
+    }
+    if (shorthand_gave(w, at))
+        crowd_keep(w, at, size);
+}
+
+/* What the present generation does not contain any more was taken away by a close. */
+static void ask_for_last(crowd_worker *w, harena_shared *shared)
+{
+    bool contained;
+
+    TEST_EXPECT(!harena_shared_contains(shared, w));
+    if (w->count == 0)
+        return;
+    contained = harena_shared_contains(shared, w->objects[w->count - 1].at);
+    TEST_EXPECT_MSG(!contained || !w->found_closed, "a closed arena contains something");
+    errno = 0;
+    if (!contained)
+        TEST_EXPECT(!shorthand_gave(w, harena_shared_alloc(shared, 100)));
+}
+
+static void shorthand_section(crowd_worker *w, harena_shared *shared)
+{
+    unsigned objects = (unsigned)test_between(&w->rng, 1, 2 * team.objects);
+
+    w->count = 0;
+    w->found_closed = false;
+    for (unsigned i = 0; i < objects && !test_failed(); i++)
+        shorthand_object(w, shared);
+    for (unsigned i = 0; i < w->count; i++)
+        TEST_EXPECT_MSG(
+            test_stamp_intact(w->objects[i].at, w->objects[i].size, w->objects[i].stamp),
+            "%zu bytes have changed in the section in which they were allocated",
+            w->objects[i].size);
+    ask_for_last(w, shared);
+}
+
+/* After a section. Else who closes, interrupted before there is another arena, leaves nothing but refusals to a round. */
+static void wait_for_another(unsigned thread, harena_shared *shared)
+{
+    static unsigned in_vain[MEET_THREADS]; /* sections in a row that found an arena closed */
+
+    in_vain[thread] = workers[thread].found_closed ? in_vain[thread] + 1 : 0;
+    if (in_vain[thread] < IN_VAIN || team.published) /* there is another one already */
+        return;
+    TEST_AWAIT(atomic_load_explicit(&team.shared, memory_order_relaxed) != shared);
+}
+
+/* As fill, each call for itself in the generation of its moment. In a section of the thread's own. */
+static void use_shorthands(unsigned thread, unsigned round)
+{
+    crowd_worker *w = &workers[thread];
+    harena_shared *shared;
+
+    (void)round;
+    for (unsigned i = 0; i < FILLS && !test_failed(); i++) {
+        harena_provider_read_lock(team.provider);
+        shared = atomic_load_explicit(&team.shared, memory_order_acquire);
+        MEET(thread, shared, shorthand_section(w, shared));
+        harena_provider_read_unlock(team.provider);
+        CROWD_COUNT(w->found_closed ? &found_shut : &found_open);
+        wait_for_another(thread, shared);
+        meet_pause(&w->rng);
     }
 }
 
@@ -161,9 +316,10 @@ static void release(unsigned thread, unsigned round)
     }
 }
 
-enum { FILL, ASK, RESET, CLOSE, RELEASE };
+enum { FILL, SHORT, ASK, RESET, CLOSE, RELEASE };
 static const meet_operation operations[] = {
-    [FILL] = {"fill", fill},   [ASK] = {"stats", ask},           [RESET] = {"reset", reset},
+    [FILL] = {"fill", fill},   [SHORT] = {"shorthands", use_shorthands},
+    [ASK] = {"stats", ask},    [RESET] = {"reset", reset},
     [CLOSE] = {"close", shut}, [RELEASE] = {"release", release},
 };
 
@@ -180,8 +336,13 @@ static void renew(unsigned round)
         harena_shared_stats_get(old, &stats);
         TEST_EXPECT(stats.len == 0 && stats.cap == 0 && stats.chunks == 0);
         TEST_EXPECT(harena_shared_reset(old) == -ESHUTDOWN);
+        shorthand_section(&workers[0], old);
+        TEST_EXPECT(workers[0].found_closed && workers[0].count == 0);
         harena_shared_release(old);
     }
+    workers[0].found_closed = false;
+    shorthand_with_cleanup(&workers[0], shared);
+    TEST_EXPECT(CROWD_READ(&parted) > 0);
     harena_shared_stats_get(shared, &stats);
     TEST_EXPECT(stats.len <= stats.cap && stats.cap % HARENA_CHUNK_SIZE == 0);
     for (unsigned i = 0; i < MEET_THREADS; i++) {
@@ -194,6 +355,8 @@ static void renew(unsigned round)
     TEST_EXPECT_MSG(test_stats(team.provider).in_use == 0 &&
                         test_stats(team.provider).deferred == 0,
                     "memory is missing after %u rounds", round);
+    TEST_EXPECT_MSG(CROWD_READ(&looked) == CROWD_READ(&parted), "%u of %u cleanups have run",
+                    CROWD_READ(&looked), CROWD_READ(&parted));
     atomic_store(&team.shared, crowd_create(&team, 0));
 }
 
@@ -209,6 +372,8 @@ static const cell cells[] = {
     {FILL, RESET},    /* CELL shared: alloc, read, on_release x reset */
     {FILL, CLOSE},    /* CELL shared: alloc, read, on_release x close */
     {FILL, RELEASE},  /* CELL shared: alloc, read, on_release x release */
+    {SHORT, CLOSE},   /* CELL shared: alloc, on_release x close */
+    {SHORT, RELEASE}, /* CELL shared: alloc, on_release x release */
     {ASK, ASK},       /* CELL shared: stats x stats */
     {ASK, RESET},     /* CELL shared: stats x reset */
     {ASK, CLOSE},     /* CELL shared: stats x close */
@@ -228,9 +393,12 @@ static const int configs[] = {1, 2};
 START_TEST(two_operations_at_once)
 {
     const cell *at = &cells[_i / CONFIGS];
-    char more[128];
+    char more[192];
+    size_t used;
 
     crowd_init(&team, &crowd_configs[configs[_i % CONFIGS]], 0, 0);
+    atomic_store(&parted, 0), atomic_store(&looked, 0);
+    atomic_store(&found_open, 0), atomic_store(&found_shut, 0);
     team.objects = 3;
     team.published = at->b == RELEASE;
     team.closes = at->b == CLOSE || at->b == RELEASE || at->a == CLOSE;
@@ -240,6 +408,11 @@ START_TEST(two_operations_at_once)
              2 * test_scale(), renew, more);
     harena_shared_release(atomic_load(&team.shared));
     crowd_finish(&team);
+    if (at->a == SHORT) {
+        used = strlen(more);
+        snprintf(more + used, sizeof(more) - used, " open=%u closed=%u cleanups=%u",
+                 test_count(&found_open), test_count(&found_shut), test_count(&parted));
+    }
     RACE_RAN_MORE(MEET_THREADS, meet.done, more);
 }
 END_TEST
