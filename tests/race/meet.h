@@ -9,8 +9,8 @@
 #include <sched.h> /* with config.h before it: the affinity of threads is GNU's */
 
 #define MEET_THREADS 6
-#define MEET_LEAST   20  /* meetings; with fewer it goes on */
-#define MEET_LONGEST 100 /* times the rounds that were asked for */
+#define MEET_LEAST   20   /* meetings; with fewer it goes on */
+#define MEET_LONGEST 1000 /* times the rounds that were asked for */
 
 /* Of `n` operations in one round: enough for the others to come while a thread is at work. */
 #define MEET_BURST(n) ((n) / (TEST_TSAN ? 4 : 1))
@@ -109,13 +109,18 @@ static inline void meet_settle(unsigned index)
     }
 }
 
-/* All are there; thread 0 prepares the next round; all go on. */
+/* All are there; thread 0 prepares the next round; all go on. Who waits holds up no grace period. */
 static inline void meet_gate(unsigned index, unsigned round)
 {
+    test_flavor_offline(meet.flavor);
     pthread_barrier_wait(&meet.gate);
-    if (index == 0)
+    if (index == 0) {
+        test_flavor_online(meet.flavor);
         meet_prepare(round);
+        test_flavor_offline(meet.flavor);
+    }
     pthread_barrier_wait(&meet.gate);
+    test_flavor_online(meet.flavor);
 }
 
 static inline void meet_thread(void *ctx, unsigned index)
@@ -132,7 +137,8 @@ static inline void meet_thread(void *ctx, unsigned index)
 }
 
 /* Threads 0 and 1 run `a`, 2 and 3 `b`, 4 and 5 `beside`, for so many rounds, and on until a and b have met; `between`
- * runs before each round and after the last one. What there is to tell goes to `more`, for RACE_RAN_MORE. */
+ * runs before each round and after the last one. What there is to tell goes to `more`, for RACE_RAN_MORE. Of QSBR the
+ * calling thread is a reader, as crowd_init makes it, and the operations pass through quiescent states. */
 static inline void meet_run(const test_flavor *flavor, const meet_operation *a,
                             const meet_operation *b, const meet_operation *beside, unsigned rounds,
                             void (*between)(unsigned round), char more[128])
@@ -148,7 +154,9 @@ static inline void meet_run(const test_flavor *flavor, const meet_operation *a,
     meet.rounds = rounds;
     ck_assert_int_eq(sched_getaffinity(0, sizeof(meet.processors), &meet.processors), 0);
     ck_assert_int_eq(pthread_barrier_init(&meet.gate, NULL, MEET_THREADS), 0);
+    test_flavor_offline(flavor);
     test_team(roles, NULL);
+    test_flavor_online(flavor);
     pthread_barrier_destroy(&meet.gate);
     met = meet_count(a, b);
     snprintf(more, 128, "cell=%s_x_%s met=%lu", a->name, b->name, met);

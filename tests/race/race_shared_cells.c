@@ -8,8 +8,8 @@
 
 /* Operations of one thread in one round. */
 enum {
-    FILLS = MEET_BURST(450),
-    QUESTIONS = MEET_BURST(4500),
+    FILLS = MEET_BURST(225),
+    QUESTIONS = MEET_BURST(2250),
     RESETS = MEET_BURST(1500),
     CLOSES = MEET_BURST(700),
     RELEASES = MEET_BURST(700),
@@ -48,6 +48,7 @@ static void left(void)
 {
     if (team.published)
         harena_provider_read_unlock(team.provider);
+    test_flavor_quiescent(team.flavor);
 }
 
 /* ---- operations ---- */
@@ -190,7 +191,9 @@ static void wait_for_another(unsigned thread, harena_shared *shared)
     in_vain[thread] = workers[thread].found_closed ? in_vain[thread] + 1 : 0;
     if (in_vain[thread] < IN_VAIN || team.published) /* there is another one already */
         return;
+    test_flavor_offline(team.flavor);
     TEST_AWAIT(atomic_load_explicit(&team.shared, memory_order_relaxed) != shared);
+    test_flavor_online(team.flavor);
 }
 
 /* As fill, each call for itself in the generation of its moment. In a section of the thread's own. */
@@ -205,6 +208,7 @@ static void use_shorthands(unsigned thread, unsigned round)
         shared = atomic_load_explicit(&team.shared, memory_order_acquire);
         MEET(thread, shared, shorthand_section(w, shared));
         harena_provider_read_unlock(team.provider);
+        test_flavor_quiescent(team.flavor);
         CROWD_COUNT(w->found_closed ? &found_shut : &found_open);
         wait_for_another(thread, shared);
         meet_pause(&w->rng);
@@ -312,6 +316,7 @@ static void release(unsigned thread, unsigned round)
     for (unsigned i = 0; i < RELEASES; i++) {
         old = atomic_exchange_explicit(&team.shared, crowd_create(&team, 0), memory_order_acq_rel);
         MEET(thread, old, harena_shared_release(old));
+        test_flavor_quiescent(team.flavor);
         meet_pause(&workers[thread].rng);
     }
 }
@@ -330,6 +335,8 @@ static void renew(unsigned round)
     harena_shared *shared = atomic_load(&team.shared);
     harena_stats stats = {sizeof(stats), 0, 0, 0, 0, 0, 0, 0};
 
+    if (round == 0) /* all is new */
+        return;
     while (atomic_load(&closed_count) > 0) {
         harena_shared *old = closed[atomic_fetch_sub(&closed_count, 1) - 1];
 
@@ -340,9 +347,11 @@ static void renew(unsigned round)
         TEST_EXPECT(workers[0].found_closed && workers[0].count == 0);
         harena_shared_release(old);
     }
-    workers[0].found_closed = false;
-    shorthand_with_cleanup(&workers[0], shared);
-    TEST_EXPECT(CROWD_READ(&parted) > 0);
+    if (!team.published) { /* else it may have been closed, too */
+        workers[0].found_closed = false;
+        shorthand_with_cleanup(&workers[0], shared);
+        TEST_EXPECT(CROWD_READ(&parted) > 0);
+    }
     harena_shared_stats_get(shared, &stats);
     TEST_EXPECT(stats.len <= stats.cap && stats.cap % HARENA_CHUNK_SIZE == 0);
     for (unsigned i = 0; i < MEET_THREADS; i++) {
@@ -386,17 +395,25 @@ static const cell cells[] = {
 };
 #define CELLS ((int)(sizeof(cells) / sizeof(cells[0])))
 
-/* More threads than lanes, or enough. */
-static const int configs[] = {1, 2};
-#define CONFIGS 2
+/* Each cell in all flavours, which share its rounds: in two of them with fewer lanes than threads, in two with enough. */
+static void begin(unsigned number, unsigned flavor)
+{
+    static crowd_config config;
+
+    config = (crowd_config){.name = test_flavors[flavor].name,
+                            .lanes = (number + flavor) % 2 == 0 ? 0 : 2,
+                            .flavor = flavor};
+    crowd_init(&team, &config, 0, 0);
+}
 
 START_TEST(two_operations_at_once)
 {
-    const cell *at = &cells[_i / CONFIGS];
+    const unsigned number = (unsigned)_i / TEST_FLAVORS;
+    const cell *at = &cells[number];
     char more[192];
     size_t used;
 
-    crowd_init(&team, &crowd_configs[configs[_i % CONFIGS]], 0, 0);
+    begin(number, (unsigned)_i % TEST_FLAVORS);
     atomic_store(&parted, 0), atomic_store(&looked, 0);
     atomic_store(&found_open, 0), atomic_store(&found_shut, 0);
     team.objects = 3;
@@ -404,12 +421,13 @@ START_TEST(two_operations_at_once)
     team.closes = at->b == CLOSE || at->b == RELEASE || at->a == CLOSE;
     for (unsigned i = 0; i < MEET_THREADS; i++)
         workers[i] = (crowd_worker){.crowd = &team, .index = i, .rng = test_rng_for(i)};
-    meet_run(team.flavor, &operations[at->a], &operations[at->b], &operations[FILL],
-             2 * test_scale(), renew, more);
-    harena_shared_release(atomic_load(&team.shared));
+    meet_run(team.flavor, &operations[at->a], &operations[at->b], &operations[FILL], test_scale(),
+             renew, more);
+    harena_shared_release_now(atomic_load(&team.shared)); /* which the last renew has made */
     crowd_finish(&team);
+    used = strlen(more);
+    used += (size_t)snprintf(more + used, sizeof(more) - used, " flavor=%s", team.flavor->name);
     if (at->a == SHORT) {
-        used = strlen(more);
         snprintf(more + used, sizeof(more) - used, " open=%u closed=%u cleanups=%u",
                  test_count(&found_open), test_count(&found_shut), test_count(&parted));
     }
@@ -422,6 +440,6 @@ int main(void)
     Suite *suite = suite_create("race_shared_cells");
     TCase *tests = test_case(suite, "cells");
 
-    tcase_add_loop_test(tests, two_operations_at_once, 0, CELLS * CONFIGS);
+    tcase_add_loop_test(tests, two_operations_at_once, 0, CELLS * TEST_FLAVORS);
     return test_main(suite);
 }
