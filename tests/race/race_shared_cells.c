@@ -19,7 +19,14 @@ enum {
 /* Handles that are closed and stay until the end of the round. */
 #define CLOSED (MEET_THREADS * CLOSES)
 
+/* What RCU may hold back, where it is limited; so many generations of a chunk against one reader are too much, even if
+ * each other thread has one in hand that is not counted yet. */
+#define HELD_BACK 8
+#define TOO_MANY  (HELD_BACK + MEET_THREADS)
+
 static crowd team;
+static size_t deferred_limit; /* 0: none */
+static atomic_uint refusals;  /* resets that it refused */
 static crowd_worker workers[MEET_THREADS];
 static size_t highest[MEET_THREADS]; /* peak of the present arena that the thread was told */
 static harena_shared *closed[CLOSED];
@@ -255,6 +262,50 @@ static void begin_generation(unsigned thread, harena_shared *shared)
     harena_shared_leave(shared, view);
 }
 
+/* Against a reader, which this thread is: what it retires is held back, and whole, until reset is refused. */
+static int reset_until_refused(unsigned thread, harena_shared *shared)
+{
+    crowd_worker *w = &workers[thread];
+    uint64_t *objects[TOO_MANY + 1], first = test_stamp(thread, w->serial + 1);
+    unsigned count = 0;
+    int result = 0;
+
+    while (result == 0 && count <= TOO_MANY) {
+        objects[count] = harena_shared_alloc(shared, 64);
+        if (objects[count] == NULL) {
+            TEST_EXPECT(team.closes && errno == ESHUTDOWN);
+            result = -ESHUTDOWN;
+            break;
+        }
+        test_stamp_fill(objects[count++], 64, test_stamp(thread, ++w->serial));
+        MEET(thread, shared, result = harena_shared_reset(shared));
+    }
+    for (unsigned i = 0; i < count; i++)
+        TEST_EXPECT_MSG(test_stamp_intact(objects[i], 64, first + i),
+                        "an object has changed in its section, %u of %u", i, count);
+    TEST_EXPECT_MSG(result == -EAGAIN || (result == -ESHUTDOWN && team.closes),
+                    "the last of %u resets gives %d", count, result);
+    return result;
+}
+
+/* Ends: whoever closes does so a limited number of times, and puts another arena there. */
+static void be_refused(unsigned thread)
+{
+    harena_shared *shared;
+    int result;
+
+    do {
+        harena_provider_read_lock(team.provider);
+        shared = atomic_load_explicit(&team.shared, memory_order_acquire);
+        result = reset_until_refused(thread, shared);
+        harena_provider_read_unlock(team.provider);
+        test_flavor_quiescent(team.flavor);
+        if (result == -ESHUTDOWN)
+            sched_yield();
+    } while (result == -ESHUTDOWN && !test_failed());
+    CROWD_COUNT(&refusals);
+}
+
 static void reset(unsigned thread, unsigned round)
 {
     harena_shared *shared;
@@ -262,12 +313,17 @@ static void reset(unsigned thread, unsigned round)
 
     (void)round;
     for (unsigned i = 0; i < RESETS && !test_failed(); i++) {
+        if (deferred_limit != 0 && i % 64 == 0)
+            be_refused(thread);
         shared = found();
         if (i % 2 == 0)
             begin_generation(thread, shared);
         MEET(thread, shared, result = harena_shared_reset(shared));
-        TEST_EXPECT_MSG(result == 0 || (result == -ESHUTDOWN && team.closes), "reset gives %d",
-                        result);
+        TEST_EXPECT_MSG(result == 0 || (result == -ESHUTDOWN && team.closes) ||
+                            (result == -EAGAIN && deferred_limit != 0),
+                        "reset gives %d", result);
+        if (result == -EAGAIN)
+            CROWD_COUNT(&refusals);
         left();
         meet_pause(&workers[thread].rng);
     }
@@ -396,26 +452,18 @@ static const cell cells[] = {
 #define CELLS ((int)(sizeof(cells) / sizeof(cells[0])))
 
 /* Each cell in all flavours, which share its rounds: in two of them with fewer lanes than threads, in two with enough. */
-static void begin(unsigned number, unsigned flavor)
+static void run_cell(const cell *at, unsigned number, unsigned flavor, char more[192])
 {
     static crowd_config config;
+    size_t used;
 
     config = (crowd_config){.name = test_flavors[flavor].name,
                             .lanes = (number + flavor) % 2 == 0 ? 0 : 2,
                             .flavor = flavor};
-    crowd_init(&team, &config, 0, 0);
-}
-
-START_TEST(two_operations_at_once)
-{
-    const unsigned number = (unsigned)_i / TEST_FLAVORS;
-    const cell *at = &cells[number];
-    char more[192];
-    size_t used;
-
-    begin(number, (unsigned)_i % TEST_FLAVORS);
+    crowd_init(&team, &config, 0, deferred_limit);
     atomic_store(&parted, 0), atomic_store(&looked, 0);
     atomic_store(&found_open, 0), atomic_store(&found_shut, 0);
+    atomic_store(&refusals, 0);
     team.objects = 3;
     team.published = at->b == RELEASE;
     team.closes = at->b == CLOSE || at->b == RELEASE || at->a == CLOSE;
@@ -426,11 +474,40 @@ START_TEST(two_operations_at_once)
     harena_shared_release_now(atomic_load(&team.shared)); /* which the last renew has made */
     crowd_finish(&team);
     used = strlen(more);
-    used += (size_t)snprintf(more + used, sizeof(more) - used, " flavor=%s", team.flavor->name);
-    if (at->a == SHORT) {
+    snprintf(more + used, 192 - used, " flavor=%s", team.flavor->name);
+}
+
+START_TEST(two_operations_at_once)
+{
+    const unsigned number = (unsigned)_i / TEST_FLAVORS;
+    const cell *at = &cells[number];
+    char more[192];
+    size_t used;
+
+    deferred_limit = 0;
+    run_cell(at, number, (unsigned)_i % TEST_FLAVORS, more);
+    used = strlen(more);
+    if (at->a == SHORT)
         snprintf(more + used, sizeof(more) - used, " open=%u closed=%u cleanups=%u",
                  test_count(&found_open), test_count(&found_shut), test_count(&parted));
-    }
+    RACE_RAN_MORE(MEET_THREADS, meet.done, more);
+}
+END_TEST
+
+/* Where reset has one more answer; each in one flavour. */
+static const cell limited[] = {{FILL, RESET}, {RESET, RESET}, {RESET, CLOSE}, {RESET, RELEASE}};
+#define LIMITED ((int)(sizeof(limited) / sizeof(limited[0])))
+
+/* CELL shared: reset x alloc, read, on_release, reset, close, release */
+START_TEST(resets_are_refused_while_too_much_is_held_back)
+{
+    char more[192];
+    size_t used;
+
+    deferred_limit = HELD_BACK * HARENA_CHUNK_SIZE;
+    run_cell(&limited[_i], (unsigned)_i, (unsigned)_i % TEST_FLAVORS, more);
+    used = strlen(more);
+    snprintf(more + used, sizeof(more) - used, " refused=%u", test_count(&refusals));
     RACE_RAN_MORE(MEET_THREADS, meet.done, more);
 }
 END_TEST
@@ -441,5 +518,6 @@ int main(void)
     TCase *tests = test_case(suite, "cells");
 
     tcase_add_loop_test(tests, two_operations_at_once, 0, CELLS * TEST_FLAVORS);
+    tcase_add_loop_test(tests, resets_are_refused_while_too_much_is_held_back, 0, LIMITED);
     return test_main(suite);
 }
