@@ -31,15 +31,15 @@ static const char *longest_word(harena *to, const char *text)
 /* The widest of three layouts that fits; those that do not are given up at once. */
 static struct command *lay_out(harena *frame, const char *title, int number)
 {
-    for (size_t width = 40; width >= 10; width -= 15) {
+    for (int width = 40; width >= 10; width -= 15) {
         harena_mark mark = harena_mark_get(frame);
         struct command *command = harena_new(frame, struct command);
+        const char *word = longest_word(frame, title);
 
-        if (command == NULL)
+        if (command == NULL || word == NULL)
             return NULL;
-        command->text =
-            harena_printf(frame, "%-*s#%d", (int)width, longest_word(frame, title), number);
-        command->width = width;
+        command->text = harena_printf(frame, "%-*s#%d", width, word, number);
+        command->width = (size_t)width;
         if (command->text == NULL || strlen(command->text) <= 30)
             return command;
         harena_rewind(frame, mark);

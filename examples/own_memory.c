@@ -24,16 +24,23 @@ static void *reserve(void *ctx, size_t bytes, size_t align)
 {
     struct file *file = ctx;
     char *at, *aligned;
+    size_t before;
 
     if (bytes > file->size)
         return NULL;
     at = mmap(NULL, bytes + align, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return NULL;
-    aligned = at + (-(size_t)at & (align - 1));
+    before = -(size_t)at & (align - 1);
+    aligned = at + before;
+    if (before != 0)
+        munmap(at, before);
+    munmap(aligned + bytes, align - before);
     if (mmap(aligned, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file->descriptor, 0) ==
-        MAP_FAILED)
+        MAP_FAILED) {
+        munmap(aligned, bytes);
         return NULL;
+    }
     file->mapped = aligned;
     return aligned;
 }

@@ -28,6 +28,8 @@ static struct pair *parse(harena *a, const char *query)
         pair->key = harena_strndup(a, query, key);
         pair->value =
             harena_strndup(a, query + key + (key < length), length - key - (key < length));
+        if (harena_failed(a))
+            break;
         *end = pair;
         end = &pair->next;
     }

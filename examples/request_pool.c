@@ -23,8 +23,9 @@ static char *answer(harena *a, unsigned lines, size_t width)
     for (unsigned i = 0; i < lines && !harena_failed(a); i++) {
         char *line = harena_alloc(a, width);
 
-        if (line != NULL)
-            memset(line, 'a' + (int)(i % 26), width);
+        if (line == NULL)
+            return NULL;
+        memset(line, 'a' + (int)(i % 26), width);
         text = harena_printf(a, "%s%u: %.*s\n", text != NULL ? text : "", i, 10, line);
     }
     return harena_failed(a) ? NULL : text;

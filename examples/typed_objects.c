@@ -15,7 +15,7 @@ static bool double_ids(harena *a, const users *from, users *to)
     for (size_t i = 0; i < from->len; i++) {
         struct user twin = {from->items[i].id * 2, harena_printf(a, "%s II", from->items[i].name)};
 
-        if (!harena_array_push(a, to, twin))
+        if (twin.name == NULL || !harena_array_push(a, to, twin))
             return false;
     }
     return true;

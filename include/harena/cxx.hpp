@@ -71,9 +71,13 @@ template <typename Source> class resource : public std::pmr::memory_resource
 
     bool do_is_equal(const std::pmr::memory_resource &other) const noexcept override
     {
+#ifdef __cpp_rtti
         auto *same = dynamic_cast<const resource *>(&other);
 
         return same != nullptr && same->source_ == source_;
+#else // the type of `other` cannot be asked for
+        return this == &other;
+#endif
     }
 
     Source *source_;
@@ -96,7 +100,7 @@ struct release_shared {
 struct destroy_provider {
     void operator()(harena_provider *provider) const noexcept
     {
-        // -EBUSY: something of it lives on; it stays, as nobody could be told.
+        // -EBUSY, something of it lives on, or -EDEADLK, in a read section or a cleanup: it stays, as nobody could be told.
         static_cast<void>(harena_provider_destroy(provider));
     }
 };
@@ -108,8 +112,8 @@ using arena_resource = detail::resource<harena>;
 using view_resource = detail::resource<harena_view>;
 using shared_resource = detail::resource<harena_shared>;
 
-// Owners: std::unique_ptr that releases. An arena runs its cleanups then; a shared arena waits for its readers; a provider
-// must be empty (see harena_provider_destroy).
+// Owners: std::unique_ptr that releases. An arena runs its cleanups then; what a shared arena holds goes after its readers,
+// its cleanups run then, on another thread; a provider must be empty (see harena_provider_destroy).
 using arena_owner = std::unique_ptr<harena, detail::release_arena>;
 using shared_owner = std::unique_ptr<harena_shared, detail::release_shared>;
 using provider_owner = std::unique_ptr<harena_provider, detail::destroy_provider>;
@@ -177,7 +181,7 @@ class [[nodiscard]] view_guard
 };
 
 // A T in an arena, whose destructor runs when the arena is reset or released; none is registered if it has nothing to do.
-// std::bad_alloc: no memory, and nothing is constructed. If the constructor throws, its memory stays taken until reset.
+// std::bad_alloc: no memory, and nothing stays constructed. If the constructor throws, its memory stays taken until reset.
 template <typename T, typename... Arguments> T *create(harena *arena, Arguments &&...arguments)
 {
     void *at = harena_alloc_aligned(arena, sizeof(T), alignof(T));

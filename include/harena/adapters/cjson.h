@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* cJSON items in the current arena of the calling thread. Layer 8. */
+/* cJSON items in the current arena of the calling thread, and what cJSON_Print returns: never for free(). Layer 8. */
 #ifndef HARENA_ADAPTERS_CJSON_H
 #define HARENA_ADAPTERS_CJSON_H
 #include <cjson/cJSON.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* jansson values in the current arena of the calling thread. Layer 8.
  *
- * Not for jansson 2.14.1 and later, unless configured with --disable-dtoa: it keeps memory of its hooks for ever, in statics. */
+ * Not for jansson 2.14.1 and later, unless configured with --disable-dtoa: it keeps memory of its hooks for ever, in statics.
+ * What json_dumps returns is the arena's, too: never for free(). */
 #ifndef HARENA_ADAPTERS_JANSSON_H
 #define HARENA_ADAPTERS_JANSSON_H
 #include <harena/arena.h>

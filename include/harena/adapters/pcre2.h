@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* PCRE2 patterns and matches in an arena. Define PCRE2_CODE_UNIT_WIDTH before. One thread at a time. Layer 8.
  *
- * What pcre2_jit_compile makes is not in the arena: a pattern with it needs its pcre2_code_free, before the reset. */
+ * What pcre2_jit_compile and pcre2_jit_stack_create make is not in the arena: such a pattern or stack needs its
+ * pcre2_code_free or pcre2_jit_stack_free, before the reset. */
 #ifndef HARENA_ADAPTERS_PCRE2_H
 #define HARENA_ADAPTERS_PCRE2_H
 #include <harena/arena.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* liblzma streams in an arena; those with threads (lzma_stream_encoder_mt), in a shared one. Layer 8. */
+/* liblzma streams in an arena; those with threads (lzma_stream_encoder_mt), in a shared one. Layer 8.
+ *
+ * A stream with threads needs its lzma_end before the reset: they are at work in it until then. */
 #ifndef HARENA_ADAPTERS_XZ_H
 #define HARENA_ADAPTERS_XZ_H
 #include <harena/shared.h>

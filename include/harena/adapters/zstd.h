@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* zstd contexts in an arena; with worker threads (ZSTD_c_nbWorkers), in a shared one. Layer 8. */
+/* zstd contexts in an arena; with ZSTD_c_nbWorkers in a shared one, until ZSTD_freeCCtx: threads use it. Layer 8. */
 #ifndef HARENA_ADAPTERS_ZSTD_H
 #define HARENA_ADAPTERS_ZSTD_H
 #ifndef ZSTD_STATIC_LINKING_ONLY
