@@ -30,10 +30,8 @@ static void *move(harena *a, const struct array *old, size_t cap, size_t size, s
     size_t bytes;
     void *items;
 
-    if (__builtin_mul_overflow(cap, size, &bytes)) {
-        errno = ENOMEM;
-        return NULL;
-    }
+    if (__builtin_mul_overflow(cap, size, &bytes))
+        bytes = SIZE_MAX; /* refused by the arena, whose failure it is */
     if (alignment <= HRI_ALIGNMENT)
         return harena_realloc(a, old->items, old->cap * size, bytes);
     items = harena_alloc_aligned(a, bytes, alignment);
@@ -51,10 +49,12 @@ bool harena_array_grow(harena *a, void *array, size_t count, size_t size, size_t
     void *items;
 
     memcpy(&grown, array, sizeof(grown));
-    if (a == NULL || __builtin_add_overflow(grown.len, count, &needed)) {
-        errno = a == NULL ? EINVAL : ENOMEM;
+    if (a == NULL) {
+        errno = EINVAL;
         return false;
     }
+    if (__builtin_add_overflow(grown.len, count, &needed))
+        needed = SIZE_MAX; /* refused by the arena, as below */
     if (needed <= grown.cap)
         return true;
     cap = hri_max(needed, next_cap(grown.cap));

@@ -168,6 +168,8 @@ int harena_buf_printf(harena_buf *b, const char *format, ...)
             va_end(args);
         }
     }
+    if (result == 0 && length >= b->cap - b->len)
+        result = fail(b, EINVAL); /* longer than the first time: the arguments have changed */
     if (result == 0) {
         b->len += length;
         errno = saved;
@@ -194,7 +196,7 @@ size_t harena_buf_read_slow(harena_buf *b, void *to, size_t size)
 {
     char *at;
 
-    if (b->off == b->len)
+    if (b->off == b->len || size == 0)
         return 0;
     at = take(b, &size);
     memcpy(to, at, size);

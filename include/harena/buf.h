@@ -54,9 +54,10 @@ HARENA_API HARENA_INLINE int harena_buf_write(harena_buf *b, const void *bytes, 
 HARENA_API int harena_buf_write_byte(harena_buf *b, unsigned char byte);
 HARENA_API int harena_buf_write_string(harena_buf *b, const char *string);
 
-/* Appends formatted text, as printf makes it, without its NUL.
+/* Appends formatted text, as printf makes it, without its NUL. No argument may lie in the buffer, or change meanwhile.
  * Thread: owner.
- * Fails: as harena_buf_write; else minus what vsnprintf set (EILSEQ, EOVERFLOW).
+ * Fails: as harena_buf_write; -EINVAL: NULL format, or the text became longer than the room made for it, because an
+ *     argument changed; else minus what vsnprintf set (EILSEQ, EOVERFLOW).
  * Cost: formats twice only when the room is too small. */
 HARENA_API HARENA_PRINTF(2, 3) int harena_buf_printf(harena_buf *b, const char *format, ...);
 
@@ -80,13 +81,13 @@ HARENA_API void harena_buf_commit(harena_buf *b, size_t size);
  * Fails: never. */
 HARENA_API size_t harena_buf_read_slow(harena_buf *b, void *to, size_t size);
 
-/* Copies up to `size` unread bytes out, and returns how many; 0 at the end.
+/* Copies up to `size` unread bytes out, and returns how many; 0 at the end. Size 0: nothing; `to` may be NULL then.
  * Thread: owner.
  * Fails: never.
  * Cost: the copy. */
 HARENA_API HARENA_INLINE size_t harena_buf_read(harena_buf *b, void *to, size_t size)
 {
-    if (HARENA_LIKELY(size < b->len - b->off)) {
+    if (HARENA_LIKELY(size < b->len - b->off && size != 0)) {
         memcpy(to, b->data + b->off, size);
         b->off += size;
         return size;

@@ -192,7 +192,8 @@ template <typename T, typename... Arguments> T *create(harena *arena, Arguments 
     object = ::new (at) T(std::forward<Arguments>(arguments)...);
     if constexpr (!std::is_trivially_destructible_v<T>) {
         if (harena_on_release(
-                arena, [](void *made) { static_cast<T *>(made)->~T(); }, object) != 0) {
+                arena, [](void *made) { static_cast<T *>(made)->~T(); },
+                const_cast<std::remove_cv_t<T> *>(object)) != 0) {
             object->~T();
             throw std::bad_alloc();
         }

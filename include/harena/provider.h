@@ -153,7 +153,7 @@ HARENA_API int harena_provider_on_event(harena_provider *provider, harena_event_
 
 /* Gives the region back, after waiting for what is deferred.
  * Thread: any, when no other call on the provider is under way or follows.
- * Fails: -EBUSY: an arena, shared arena or raw chunk lives, nothing changed but that what was
+ * Fails: -EBUSY: an arena, shared arena, pool or raw chunk lives, nothing changed but that what was
  *     deferred is back; -EDEADLK: in a read section or a cleanup; -EINVAL: NULL or the default
  *     provider.
  * Cost: a grace period and a few system calls.

@@ -131,6 +131,7 @@ END_TEST
 START_TEST(refusal_leaves_the_array_as_it_was)
 {
     harena *small = arena_of(p, CHUNK);
+    static const size_t too_many[] = {SIZE_MAX, SIZE_MAX / sizeof(int), SIZE_MAX / 2};
     numbers xs = {0}, before;
     int evaluated = 0;
 
@@ -142,10 +143,14 @@ START_TEST(refusal_leaves_the_array_as_it_was)
     ck_assert(!harena_array_push(small, &xs, evaluated++));
     ck_assert_int_eq(evaluated, 0);
     ck_assert(!harena_array_append(small, &xs, xs.items, xs.len));
-    ck_assert(!harena_array_reserve(small, &xs, SIZE_MAX));
     ck_assert_int_eq(errno, ENOMEM);
-    ck_assert(!harena_array_reserve(small, &xs, SIZE_MAX / sizeof(int)));
-    ck_assert_int_eq(errno, ENOMEM);
+    for (size_t i = 0; i < sizeof too_many / sizeof too_many[0]; i++) {
+        harena_clear_failed(small);
+        errno = 0;
+        ck_assert(!harena_array_reserve(small, &xs, opaque(too_many[i])));
+        ck_assert_int_eq(errno, ENOMEM);
+        ck_assert(harena_failed(small)); /* one look at the end sees it */
+    }
     ck_assert_mem_eq(&xs, &before, sizeof xs);
     for (size_t i = 0; i < xs.len; i++)
         EXPECT(xs.items[i] == (int)i);

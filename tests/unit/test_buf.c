@@ -70,6 +70,7 @@ START_TEST(readers_take_from_the_front)
 
     harena_buf_write_string(&b, "abcdefgh");
     ck_assert_int_eq(harena_buf_read_byte(&b), 'a');
+    ck_assert_uint_eq(harena_buf_read(&b, NULL, 0), 0);
     ck_assert_uint_eq(harena_buf_read(&b, to, 3), 3);
     ck_assert_str_eq(to, "bcd");
     ck_assert_mem_eq(SUCCEEDS(harena_buf_next(&b, &size)), "ef", 2);
@@ -254,6 +255,26 @@ START_TEST(long_text_is_formatted_whole)
     ck_assert_uint_eq(harena_buf_len(&b), 100002);
     ck_assert_mem_eq(harena_buf_bytes(&b) + 1, expected, 100000);
     ck_assert_int_eq(harena_buf_bytes(&b)[100001], '>');
+}
+END_TEST
+
+/* An argument that is longer the second time. */
+START_TEST(text_that_grows_while_it_is_formatted_is_refused)
+{
+    signed char text[400];
+
+    memset(text, 'a', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    text[1] = '\0'; /* until %hhn has counted */
+    ck_assert_int_eq(harena_buf_write_string(&b, "kept"), 0);
+    ck_assert_int_eq(harena_buf_printf(&b, "%s%*d%hhn", (char *)text, 70, 7, &text[1]), -EINVAL);
+    ck_assert_int_eq(text[1], (signed char)(sizeof text - 1 + 70)); /* counted twice */
+    ck_assert_int_eq(b.error, EINVAL);
+    ck_assert_uint_le(b.len, b.cap);
+    ck_assert_uint_eq(harena_buf_len(&b), 4);
+    harena_buf_reset(&b);
+    ck_assert_int_eq(harena_buf_write_string(&b, "again"), 0);
+    holds("again");
 }
 END_TEST
 
@@ -549,10 +570,10 @@ RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_a
                  queue_keeps_its_order_however_it_moves, own_bytes_may_be_written_again,
                  bytes_of_its_room_may_be_written, reserve_and_commit_write_in_place,
                  growth_is_in_place_when_it_can_be, truncate_and_reset_keep_the_room,
-                 long_text_is_formatted_whole, error_sticks_until_reset,
-                 no_room_to_double_is_room_for_what_is_needed, bad_arguments_are_errors,
-                 file_is_written_and_read_whole, short_and_interrupted_writes_go_on,
-                 short_and_interrupted_reads_go_on, what_was_written_before_an_error_is_gone,
-                 what_was_read_before_an_error_is_kept, file_larger_than_the_arena_is_enomem,
-                 file_that_just_fits_is_read, room_that_was_found_in_the_end_is_no_failure,
-                 string_leaves_what_was_read)
+                 long_text_is_formatted_whole, text_that_grows_while_it_is_formatted_is_refused,
+                 error_sticks_until_reset, no_room_to_double_is_room_for_what_is_needed,
+                 bad_arguments_are_errors, file_is_written_and_read_whole,
+                 short_and_interrupted_writes_go_on, short_and_interrupted_reads_go_on,
+                 what_was_written_before_an_error_is_gone, what_was_read_before_an_error_is_kept,
+                 file_larger_than_the_arena_is_enomem, file_that_just_fits_is_read,
+                 room_that_was_found_in_the_end_is_no_failure, string_leaves_what_was_read)

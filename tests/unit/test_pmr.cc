@@ -219,6 +219,8 @@ START_TEST(objects_are_destroyed_with_their_arena)
     harena_reset(arena.get());
     ck_assert_int_eq(alive, 0);
     create<counted>(arena.get(), "x");
+    create<const counted>(arena.get(), "x");
+    ck_assert_int_eq(alive, 2);
     ck_assert_int_eq(create<int>(arena.get(), 7)[0], 7);
     ck_assert_uint_eq(reinterpret_cast<std::uintptr_t>(create<wide>(arena.get())) % alignof(wide),
                       0);
