@@ -10,6 +10,7 @@
 #include "rcu.h"
 
 #include "ck.h"
+#include "provider.h"
 
 const struct rcu_flavor_struct *hri_rcu_or_default(const struct rcu_flavor_struct *flavor)
 {
@@ -175,3 +176,19 @@ void hri_rcu_barrier(const struct rcu_flavor_struct *flavor)
 }
 
 #endif
+
+/* ---- the provider's own sections ---- */
+
+void harena_provider_read_lock(harena_provider *provider)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+
+    hri_rcu_enter(hri_rcu_or_default(p != NULL ? p->rcu : NULL));
+}
+
+void harena_provider_read_unlock(harena_provider *provider)
+{
+    harena_provider *p = hri_provider_or_default(provider);
+
+    hri_rcu_leave(hri_rcu_or_default(p != NULL ? p->rcu : NULL));
+}

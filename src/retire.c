@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Pending lists, one batch in flight per shard, barrier. Layer 4.
+/* Pending lists, one batch in flight per shard. Layer 4.
  *
  * liburcu's own queue is unbounded and nothing can hurry it. So what is retired goes on a list of ours, and one
  * rcu_head per shard waits for a whole list at a time.
@@ -20,16 +20,11 @@
  *    next arms it again, with another head (`take_over`). If the old one's callback comes after all, it finds the shard
  *    taken and does nothing; if it comes first, it has the shard. A CAS of `armed` decides.
  * 7. `deferred` counts what this process has retired: what a fork takes away from a list would never be subtracted. An item
- *    from before the fork counts as in use until it is reclaimed.
- *
- * Barrier: takes the lists and the batches itself, waits for a grace period, reclaims. What the worker is reclaiming at
- * that moment it waits for with a marker, an item of its own, which comes after all that was retired before: lists are
- * reclaimed oldest first. Items with cleanups are left to the worker, because a cleanup may want a lock that the caller
- * of barrier holds. */
+ *    from before the fork counts as in use until it is reclaimed. */
 #include "retire.h"
 
 #include "deferred.h"
-#include "guard.h"
+#include "domain.h"
 #include "os.h"
 #include "probe.h"
 #include "thread.h"
@@ -39,54 +34,12 @@
 #include <urcu/call-rcu.h>
 
 enum {
-    SHARDS = 4,           /* a power of two */
     RECLAIM_WAIT_MS = 50, /* what a request at the hard limit waits at most for deferred memory */
-};
-
-/* What RCU calls back. */
-struct call {
-    struct rcu_head head;
-    struct shard *shard;
-    uint32_t armed; /* the shard's, when RCU was given the head */
-};
-
-struct shard {
-    struct hri_retired *pending HRI_ALIGNED; /* atomic; newest first */
-    uint32_t armed;                          /* atomic; 0, or in which process */
-    struct hri_retired *batch
-        HRI_ALIGNED;   /* atomic; what a grace period is waited for, newest first */
-    struct call *call; /* who has armed the shard uses it */
-    struct call first;
-    struct hri_domain *domain;
-};
-
-/* An item that says, when it is reclaimed, that all before it are. */
-struct marker {
-    struct hri_retired item;
-    uint32_t *left;
-};
-
-/* Not on the stack of who waits: in the child of a fork the lists still hold the markers of a thread that is not there
- * any more, and its stack is used for other threads. */
-struct markers {
-    struct marker of[SHARDS];
-    uint32_t left; /* atomic; markers that have not been reached */
-};
-
-struct hri_domain {
-    const struct rcu_flavor_struct *flavor;
-    harena_provider *provider;
-    struct rcu_head first; /* of the empty callback that creates RCU's worker */
-    uint32_t barrier;      /* atomic; 0: free, else 1 + the number of forks when it was locked */
-    struct hri_retired *taken; /* under `barrier`: what a barrier has taken and not reclaimed yet */
-    struct markers *markers;   /* under `barrier`: on no list; NULL: get new ones */
-    struct markers first_markers;
-    struct shard shards[SHARDS];
 };
 
 /* ---- reclaim ---- */
 
-static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
+void hri_domain_reclaim(struct hri_domain *domain, struct hri_retired *item)
 {
     harena_provider *p = domain->provider;
     uint64_t bytes = item->bytes + hri_load_relaxed(&item->late); /* relaxed: no reader is left */
@@ -110,13 +63,12 @@ static void reclaim_item(struct hri_domain *domain, struct hri_retired *item)
     hri_fetch_add_relaxed(&p->reclaimed, 1);             /* relaxed: a figure */
 }
 
-/* Wakes requests at the hard limit that wait for memory: `reclaims` has been raised. */
-static void tell_reclaims(harena_provider *p)
+void hri_tell_reclaims(harena_provider *p)
 {
     hri_os.wake(&p->reclaims);
 }
 
-static struct hri_retired *reversed(struct hri_retired *item)
+struct hri_retired *hri_retired_reversed(struct hri_retired *item)
 {
     struct hri_retired *oldest_first = NULL, *next;
 
@@ -141,16 +93,10 @@ static struct hri_retired *join(struct hri_retired *newer, struct hri_retired *o
     return newer;
 }
 
-/* Not 0; another one in each child of a fork. */
-static uint32_t this_process(void)
-{
-    return hri_thread_forks() + 1;
-}
-
 static void on_grace_period(struct rcu_head *head);
 
 /* The caller has armed the shard: waits for what is pending, or disarms. */
-static void start_batch(struct shard *shard)
+static void start_batch(struct hri_shard *shard)
 {
     struct hri_retired *batch, *left;
     uint32_t nobody;
@@ -162,7 +108,7 @@ static void start_batch(struct shard *shard)
         batch = join(hri_exchange_seq_cst(&shard->pending, NULL), left);
         if (batch != NULL) {
             hri_store_release(&shard->batch, batch); /* PAIR batch-1 */
-            shard->call->armed = this_process();
+            shard->call->armed = hri_this_process();
             hri_rcu_call(shard->domain->flavor, &shard->call->head, on_grace_period);
             return;
         }
@@ -170,15 +116,16 @@ static void start_batch(struct shard *shard)
         if (hri_load_seq_cst(&shard->pending) == NULL) /* PAIR arm-1 */
             return;
         nobody = 0;
-        if (!hri_cas_seq_cst(&shard->armed, &nobody, this_process())) /* PAIR arm-1: somebody did */
+        if (!hri_cas_seq_cst(&shard->armed, &nobody,
+                             hri_this_process())) /* PAIR arm-1: somebody did */
             return;
     }
 }
 
 /* RCU had the head at a fork. Whether the shard is the callback's; else somebody has taken it over. */
-static HRI_COLD bool inherit(struct shard *shard, struct call *call)
+static HRI_COLD bool inherit(struct hri_shard *shard, struct hri_call *call)
 {
-    if (hri_cas_seq_cst(&shard->armed, &call->armed, this_process())) /* PAIR arm-1 */
+    if (hri_cas_seq_cst(&shard->armed, &call->armed, hri_this_process())) /* PAIR arm-1 */
         return true;
     if (call != &shard->first)
         hri_slab_put(&shard->domain->provider->slab, call, sizeof(*call));
@@ -187,20 +134,21 @@ static HRI_COLD bool inherit(struct shard *shard, struct call *call)
 
 static void on_grace_period(struct rcu_head *head)
 {
-    struct call *call = HRI_CONTAINER(head, struct call, head);
+    struct hri_call *call = HRI_CONTAINER(head, struct hri_call, head);
     struct hri_retired *item, *next;
-    struct shard *shard;
+    struct hri_shard *shard;
 
     hri_rcu_called(head); /* before anything else is read */
     shard = call->shard;
-    if (call->armed != this_process() && !inherit(shard, call))
+    if (call->armed != hri_this_process() && !inherit(shard, call))
         return;
     /* PAIR batch-1: a barrier may have been faster */
-    for (item = reversed(hri_exchange_acq_rel(&shard->batch, NULL)); item != NULL; item = next) {
+    for (item = hri_retired_reversed(hri_exchange_acq_rel(&shard->batch, NULL)); item != NULL;
+         item = next) {
         next = item->next;
-        reclaim_item(shard->domain, item);
+        hri_domain_reclaim(shard->domain, item);
     }
-    tell_reclaims(shard->domain->provider);
+    hri_tell_reclaims(shard->domain->provider);
     start_batch(shard);
     hri_rcu_note_return(&shard->first.head);
 }
@@ -208,15 +156,15 @@ static void on_grace_period(struct rcu_head *head)
 /* ---- retire ---- */
 
 /* The shard was armed before a fork: arms it in this process. False: no record for a head; the next one tries again. */
-static HRI_COLD bool take_over(struct shard *shard, uint32_t armed)
+static HRI_COLD bool take_over(struct hri_shard *shard, uint32_t armed)
 {
     struct hri_slab *slab = &shard->domain->provider->slab;
-    struct call *call = hri_slab_get(slab, sizeof(*call));
+    struct hri_call *call = hri_slab_get(slab, sizeof(*call));
 
     if (call == NULL)
         return false;
     /* PAIR arm-1: the old callback may be faster, or another thread */
-    if (!hri_cas_seq_cst(&shard->armed, &armed, this_process())) {
+    if (!hri_cas_seq_cst(&shard->armed, &armed, hri_this_process())) {
         hri_slab_put(slab, call, sizeof(*call));
         return true;
     }
@@ -228,10 +176,10 @@ static HRI_COLD bool take_over(struct shard *shard, uint32_t armed)
 
 static bool is_inherited(uint32_t armed)
 {
-    return armed != 0 && armed != this_process();
+    return armed != 0 && armed != hri_this_process();
 }
 
-static void push(struct shard *shard, struct hri_retired *item)
+void hri_shard_push(struct hri_shard *shard, struct hri_retired *item)
 {
     struct hri_retired *head = hri_load_relaxed(&shard->pending);
     uint32_t armed;
@@ -242,17 +190,17 @@ static void push(struct shard *shard, struct hri_retired *item)
     armed = hri_load_seq_cst(&shard->armed);                /* PAIR arm-1: after the push */
     if (HRI_UNLIKELY(is_inherited(armed)))
         take_over(shard, armed);
-    else if (armed == 0 && hri_cas_seq_cst(&shard->armed, &armed, this_process())) /* PAIR arm-1 */
+    else if (armed == 0 &&
+             hri_cas_seq_cst(&shard->armed, &armed, hri_this_process())) /* PAIR arm-1 */
         start_batch(shard);
 }
 
-/* Takes over all shards that were armed before a fork. False: no record for a head. */
-static bool take_over_all(struct hri_domain *domain)
+bool hri_domain_take_over(struct hri_domain *domain)
 {
     bool all = true;
 
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &domain->shards[i];
+    for (int i = 0; i < HRI_SHARDS; i++) {
+        struct hri_shard *shard = &domain->shards[i];
         uint32_t armed = hri_load_relaxed(&shard->armed); /* relaxed: a fork lies between */
 
         all = (!is_inherited(armed) || take_over(shard, armed)) && all;
@@ -298,7 +246,7 @@ void hri_retire(struct hri_domain *domain, struct hri_retired *item, const char 
                            "more is held back for readers than deferred_limit");
     hri_fetch_add_relaxed(&p->retired, 1); /* relaxed: a figure */
     hri_rcu_note_retire(domain->flavor, &item->epoch);
-    push(&domain->shards[hri_thread_index() % SHARDS], item);
+    hri_shard_push(&domain->shards[hri_thread_index() % HRI_SHARDS], item);
 }
 
 /* ---- domains ---- */
@@ -311,7 +259,7 @@ static bool may_have_inherited(harena_provider *p)
     for (int i = 0; i < HRI_PROVIDER_DOMAINS; i++) {
         struct hri_domain *domain = hri_load_acquire(&p->domains[i]); /* PAIR domain-1 */
 
-        for (int j = 0; j < SHARDS && domain != NULL; j++)
+        for (int j = 0; j < HRI_SHARDS && domain != NULL; j++)
             if (hri_load_acquire(&domain->shards[j].armed) != 0) /* PAIR arm-1 */
                 return true;
     }
@@ -358,8 +306,8 @@ static struct hri_domain *make_domain(harena_provider *p, const struct rcu_flavo
     domain->barrier = 0;
     domain->taken = NULL;
     domain->markers = &domain->first_markers;
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &domain->shards[i];
+    for (int i = 0; i < HRI_SHARDS; i++) {
+        struct hri_shard *shard = &domain->shards[i];
 
         shard->pending = shard->batch = NULL;
         shard->armed = 0;
@@ -405,237 +353,4 @@ struct hri_domain *hri_domain_get(harena_provider *p, const struct rcu_flavor_st
 const struct rcu_flavor_struct *hri_domain_flavor(const struct hri_domain *domain)
 {
     return domain->flavor;
-}
-
-/* ---- barrier ---- */
-
-static void lock_barrier(struct hri_domain *domain)
-{
-    uint32_t mine = this_process(), seen = 0;
-
-    while (
-        !hri_cas_acquire(&domain->barrier, &seen, mine)) { /* PAIR barrier-1: released by unlock */
-        if (seen == mine) {
-            hri_os.wait(&domain->barrier, mine, -1);
-            seen = 0;
-        }
-    }
-    /* What was locked in another process, before a fork, has nobody left to unlock it. Its markers may be on lists. */
-    if (seen != 0)
-        domain->markers = NULL;
-}
-
-static void unlock_barrier(struct hri_domain *domain)
-{
-    hri_store_release(&domain->barrier, 0); /* PAIR barrier-1 */
-    hri_os.wake(&domain->barrier);
-}
-
-static void reach_marker(struct hri_retired *item)
-{
-    uint32_t *left = HRI_CONTAINER(item, struct marker, item)->left;
-
-    if (hri_fetch_sub_acq_rel(left, 1) == 1) /* PAIR marker-1 */
-        hri_os.wake(left);
-}
-
-static void wait_for_markers(uint32_t *left)
-{
-    uint32_t seen;
-
-    while ((seen = hri_load_acquire(left)) != 0) /* PAIR marker-1 */
-        hri_os.wait(left, seen, -1);
-}
-
-static struct hri_retired **append(struct hri_retired **end, struct hri_retired *newest_first)
-{
-    *end = reversed(newest_first);
-    while (*end != NULL)
-        end = &(*end)->next;
-    return end;
-}
-
-/* Takes all lists and batches, oldest items first, behind what a barrier that a fork cut off may have left. complete[i]:
- * nothing of shard i that was retired before is in other hands. */
-static void take_lists(struct hri_domain *domain, bool complete[SHARDS])
-{
-    struct hri_retired **end = &domain->taken;
-
-    while (*end != NULL)
-        end = &(*end)->next;
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &domain->shards[i];
-        /* PAIR pending-1. PAIR arm-1: before `armed` is looked at. */
-        struct hri_retired *pending = hri_exchange_seq_cst(&shard->pending, NULL);
-
-        struct hri_retired *batch = hri_exchange_acq_rel(&shard->batch, NULL); /* PAIR batch-1 */
-
-        /* With the batch, which follows the one before, nothing is left. Without it, somebody may be reclaiming it, or
-         * about to make one of what was pending: that shows in `armed` by now. PAIR arm-1 */
-        complete[i] = batch != NULL || hri_load_seq_cst(&shard->armed) == 0;
-        end = append(end, batch);
-        end = append(end, pending);
-    }
-}
-
-/* Reclaims what was taken; items with cleanups go to the worker, by the first shard. True: there were some. */
-static bool reclaim_taken(struct hri_domain *domain)
-{
-    struct hri_retired *item;
-    bool any = false, left = false;
-
-    while ((item = domain->taken) != NULL) {
-        domain->taken = item->next;
-        if (item->has_cleanups != NULL && item->has_cleanups(item)) {
-            push(&domain->shards[0], item);
-            left = true;
-        } else {
-            reclaim_item(domain, item);
-            any = true;
-        }
-    }
-    if (any)
-        tell_reclaims(domain->provider);
-    return left;
-}
-
-/* Puts a marker on the list of each shard that is not complete, and waits for all of them. `left`: on the first one's in
- * any case. Who disarms it may have done so and not have looked again: what was left there has nobody yet. */
-static void wait_for_others(struct hri_domain *domain, const bool complete[SHARDS], bool left)
-{
-    struct markers *markers = domain->markers;
-    uint32_t armed = 0;
-
-    hri_store_relaxed(&markers->left, SHARDS); /* relaxed: released by each push */
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &domain->shards[i];
-        struct marker *marker = &markers->of[i];
-
-        if (complete[i] && !(left && i == 0))
-            continue;
-        armed++;
-        *marker = (struct marker){{.reclaim = reach_marker}, &markers->left};
-        hri_rcu_note_retire(domain->flavor, &marker->item.epoch);
-        push(shard, &marker->item);
-    }
-    if (hri_fetch_sub_acq_rel(&markers->left, SHARDS - armed) != SHARDS - armed) /* PAIR marker-1 */
-        wait_for_markers(&markers->left);
-}
-
-/* Waits for all that was retired in the domain before. The caller may wait for a grace period. -ENOMEM: a barrier that
- * a fork cut off had the markers, or RCU has the heads, and there is no record for new ones; what was taken is
- * reclaimed. */
-static int drain(struct hri_domain *domain)
-{
-    bool complete[SHARDS], left = false, taken_over;
-    int result = -ENOMEM;
-
-    lock_barrier(domain);
-    taken_over = take_over_all(domain);
-    take_lists(domain, complete);
-    if (domain->taken != NULL) {
-        domain->flavor->update_synchronize_rcu();
-        left = reclaim_taken(domain);
-    }
-    if (domain->markers == NULL)
-        domain->markers = hri_slab_get(&domain->provider->slab, sizeof(*domain->markers));
-    if (domain->markers != NULL && taken_over) {
-        wait_for_others(domain, complete, left);
-        result = 0;
-    }
-    unlock_barrier(domain);
-    return result;
-}
-
-/* A thread in a section may not wait for one. QSBR counts every online thread as a reader: going offline tells. */
-static bool leave_if_qsbr(const struct rcu_flavor_struct *flavor, bool *offline)
-{
-    *offline = false;
-    if (!flavor->read_ongoing())
-        return true;
-    flavor->thread_offline();
-    if (flavor->read_ongoing()) {
-        flavor->thread_online();
-        return false;
-    }
-    *offline = true;
-    return true;
-}
-
-int harena_provider_barrier(harena_provider *provider)
-{
-    harena_provider *p = hri_provider_or_default(provider);
-    struct hri_domain *domains[HRI_PROVIDER_DOMAINS];
-    bool offline[HRI_PROVIDER_DOMAINS], own_offline;
-    const struct rcu_flavor_struct *own;
-    int count = 0, saved = errno, result = 0;
-
-    if (p == NULL)
-        return 0; /* no default provider: nothing can have been retired */
-    own = hri_rcu_or_default(p->rcu);
-    if (hri_thread_cleanups != 0 || !leave_if_qsbr(own, &own_offline))
-        return -EDEADLK;
-    while (count < HRI_PROVIDER_DOMAINS) {
-        domains[count] = hri_load_acquire(&p->domains[count]); /* PAIR domain-1 */
-        if (domains[count] == NULL)
-            break;
-        if (!leave_if_qsbr(domains[count]->flavor, &offline[count])) {
-            result = -EDEADLK;
-            break;
-        }
-        count++;
-    }
-    for (int i = 0; i < count && result == 0; i++)
-        result = drain(domains[i]);
-    for (int i = 0; i < count; i++)
-        if (offline[i])
-            domains[i]->flavor->thread_online();
-    if (own_offline)
-        own->thread_online();
-    errno = saved;
-    return result;
-}
-
-static void wait_for_callbacks(struct hri_domain *domain)
-{
-    hri_rcu_barrier(domain->flavor);
-    for (int i = 0; i < SHARDS; i++)
-        hri_rcu_note_returned(&domain->shards[i].first.head);
-}
-
-int harena_provider_destroy(harena_provider *p)
-{
-    uint64_t taken, free_warm;
-    int result;
-
-    if (p == NULL || hri_provider_is_default(p))
-        return -EINVAL;
-    result = harena_provider_barrier(p);
-    if (result != 0)
-        return result;
-    hri_guard_flush(p);
-    hri_blocks_count(&p->blocks, &taken, &free_warm);
-    if (hri_load_relaxed(&p->live) != 0 || taken != 0) /* relaxed: the caller is alone */
-        return -EBUSY;
-    /* The last callbacks may still be on their way out of our code. */
-    for (int i = 0; i < HRI_PROVIDER_DOMAINS && p->domains[i] != NULL; i++)
-        wait_for_callbacks(p->domains[i]);
-    hri_provider_free(p);
-    return 0;
-}
-
-/* ---- the provider's own sections ---- */
-
-void harena_provider_read_lock(harena_provider *provider)
-{
-    harena_provider *p = hri_provider_or_default(provider);
-
-    hri_rcu_enter(hri_rcu_or_default(p != NULL ? p->rcu : NULL));
-}
-
-void harena_provider_read_unlock(harena_provider *provider)
-{
-    harena_provider *p = hri_provider_or_default(provider);
-
-    hri_rcu_leave(hri_rcu_or_default(p != NULL ? p->rcu : NULL));
 }
