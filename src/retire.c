@@ -266,25 +266,38 @@ static bool may_have_inherited(harena_provider *p)
     return false;
 }
 
-/* Somebody found no memory after `reclaims` was `seen`: waits a bounded time for what readers hold back, unless the
- * caller is a reader itself. True: something has been reclaimed since. */
-static bool wait_for_reclaim(harena_provider *p, uint32_t seen)
+/* Whether the caller is a reader itself, or what a reader waits for. */
+static bool may_not_wait(harena_provider *p)
 {
-    bool deferred =
-        hri_deferred_bytes(hri_load_acquire(&p->deferred)) != 0; /* PAIR reclaims-1: first */
-
-    deferred = deferred || may_have_inherited(p);
-    if (hri_load_acquire(&p->reclaims) != seen) /* PAIR reclaims-1 */
+    if (hri_thread_cleanups != 0)
         return true;
-    if (!deferred || hri_thread_cleanups != 0)
-        return false;
     for (int i = 0; i < HRI_PROVIDER_DOMAINS; i++) {
         struct hri_domain *domain = hri_load_acquire(&p->domains[i]); /* PAIR domain-1 */
 
         if (domain != NULL && domain->flavor->read_ongoing())
-            return false;
+            return true;
     }
-    hri_os.wait(&p->reclaims, seen, RECLAIM_WAIT_MS);
+    return false;
+}
+
+/* Somebody found no memory after `reclaims` was `seen`: waits a bounded time for what readers hold back, unless the
+ * caller is a reader itself. True: something has been reclaimed since. */
+static bool wait_for_reclaim(harena_provider *p, uint32_t seen)
+{
+    uint64_t began = hri_os.milliseconds(), waited = 0;
+
+    /* Again after a signal, or a wake for what others had reclaimed before. */
+    for (; waited < RECLAIM_WAIT_MS; waited = hri_os.milliseconds() - began) {
+        bool deferred =
+            hri_deferred_bytes(hri_load_acquire(&p->deferred)) != 0; /* PAIR reclaims-1: first */
+
+        deferred = deferred || may_have_inherited(p);
+        if (hri_load_acquire(&p->reclaims) != seen) /* PAIR reclaims-1 */
+            return true;
+        if (!deferred || may_not_wait(p))
+            return false;
+        hri_os.wait(&p->reclaims, seen, (int)(RECLAIM_WAIT_MS - waited));
+    }
     return hri_load_acquire(&p->reclaims) != seen; /* PAIR reclaims-1 */
 }
 

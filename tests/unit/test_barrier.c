@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The barrier, the end of a provider, what is deferred. */
+#include "os.h"
 #include "unit.h"
 
 #include <sched.h>
@@ -273,10 +274,46 @@ START_TEST(a_hard_limit_in_need_takes_back_what_waits_for_nobody)
 }
 END_TEST
 
+static struct hri_os real;
+static unsigned woken;
+
+/* As if each signal or wake for others came at once: some hundreds a millisecond. */
+static void wake_early(uint32_t *word, uint32_t seen, int milliseconds)
+{
+    if (milliseconds < 0) {
+        real.wait(word, seen, milliseconds);
+        return;
+    }
+    woken++;
+    real.wait(word, seen, 0);
+}
+
+START_TEST(whoever_is_woken_in_vain_waits_on)
+{
+    harena_provider *provider = provider_of(64 * MIB, 4 * CHUNK, NULL);
+    int refused = 0;
+
+    real = hri_os;
+    hri_os.wait = wake_early;
+    for (int round = 0; round < 20; round++) {
+        harena *arena = arena_of(provider, 0);
+        void *memory;
+
+        while ((memory = harena_alloc(arena, opaque(4 * CHUNK))) == NULL)
+            ck_assert_int_lt(refused++, 10); /* as above */
+        memset(memory, round, 4 * CHUNK);
+        harena_release_rcu(arena);
+    }
+    hri_os = real;
+    ck_assert_uint_gt(woken, 0);
+    ends_clean(provider);
+}
+END_TEST
+
 RUN_TESTS("barrier", destroy_is_busy_while_anything_lives, destroy_waits_for_what_is_deferred,
           barrier_waits_for_what_is_deferred, barrier_and_destroy_in_a_read_section_give_edeadlk,
           barrier_in_a_read_section_of_a_fresh_provider_gives_edeadlk,
           barrier_and_destroy_in_a_cleanup_give_edeadlk, barrier_waits_for_another_threads_section,
           cleanups_after_a_grace_period_run_on_rcus_worker,
           retired_memory_is_deferred_until_readers_leave,
-          a_hard_limit_in_need_takes_back_what_waits_for_nobody)
+          a_hard_limit_in_need_takes_back_what_waits_for_nobody, whoever_is_woken_in_vain_waits_on)
