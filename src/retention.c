@@ -376,7 +376,8 @@ void hri_retention_look(harena_provider *p)
 static bool has_more(const harena_provider *p)
 {
     return p->retain_percent != HARENA_RETAIN_ALL &&
-           free_blocks_hold(p, (uint64_t)p->ballast + 1, HRI_NO_CHUNK);
+           free_blocks_hold(p, p->ballast != 0 ? (uint64_t)p->ballast + HRI_BLOCK : 1,
+                            HRI_NO_CHUNK);
 }
 
 int harena_provider_tick(harena_provider *provider)

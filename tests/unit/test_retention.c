@@ -252,6 +252,24 @@ START_TEST(nothing_to_do_is_minus_one)
 }
 END_TEST
 
+/* Whole blocks go back: what is left above such a ballast is less than one, and stays. */
+START_TEST(nothing_to_do_is_minus_one_beside_an_odd_ballast)
+{
+    harena_provider *p;
+
+    options.ballast = 5 * MIB + 3 * CHUNK;
+    options.retain_percent = HARENA_RETAIN_NONE;
+    p = make();
+    use(p, 64 * MIB);
+    for (int i = 0; i < 20 && second_later(p) != -1; i++)
+        continue;
+    ck_assert_int_eq(second_later(p), -1);
+    ck_assert_uint_ge(stats_of(p).free, options.ballast);
+    ck_assert_uint_lt(stats_of(p).free, options.ballast + BLOCK);
+    ends_clean(p);
+}
+END_TEST
+
 START_TEST(operations_that_pass_by_give_back_a_block_each)
 {
     harena_provider *p = make();
@@ -616,6 +634,7 @@ RUN_TESTS_AROUND(
     what_is_touched_stays_wherever_it_lies, no_more_stays_than_percent_of_the_recent_peak,
     retain_all_keeps_all, retain_none_keeps_nothing, ballast_is_the_floor,
     early_ticks_do_nothing_but_say_when, nothing_to_do_is_minus_one,
+    nothing_to_do_is_minus_one_beside_an_odd_ballast,
     operations_that_pass_by_give_back_a_block_each, refused_purge_changes_nothing,
     soft_limit_says_so_once_and_refuses_nobody,
     free_memory_goes_back_before_a_run_stays_above_the_soft_limit,
