@@ -134,6 +134,14 @@ static harena_provider *reserve_default_size(const harena_page_source *source)
     return NULL;
 }
 
+/* The kernel would not refuse it, but end the process that touches it. A page source's memory is another's. */
+static bool exceeds_the_machine(const harena_provider *p, size_t bytes)
+{
+    uint64_t memory = hri_os.memory();
+
+    return !p->own_source && memory != 0 && bytes > memory;
+}
+
 /* Commits and touches the ballast, so that it is there when it is needed. */
 static bool take_ballast(harena_provider *p)
 {
@@ -227,7 +235,7 @@ harena_provider *harena_provider_create(const harena_provider_options *options)
     p->listener = &p->first_listener;
     hri_copy_name(p->name, o->name, "provider");
     name_mappings(p);
-    if (o->ballast > p->region_size || !take_ballast(p)) {
+    if (o->ballast > p->region_size || exceeds_the_machine(p, o->ballast) || !take_ballast(p)) {
         hri_provider_free(p);
         errno = ENOMEM;
         return NULL;

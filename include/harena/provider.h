@@ -136,7 +136,7 @@ HARENA_API harena_provider *harena_provider_default(void);
  * Thread: any, any time.
  * Fails: NULL; EINVAL: size field unknown, enum out of range, ballast or soft_limit above limit,
  *     ballast above reserve, a page source that cannot reserve; ENOMEM: no addresses, or no
- *     memory for the ballast.
+ *     memory for the ballast (more than the machine has).
  * Cost: a few system calls.
  * Lifetime: until harena_provider_destroy. */
 HARENA_API HARENA_NODISCARD harena_provider *

@@ -245,6 +245,30 @@ START_TEST(ballast_without_memory_is_left_out)
 }
 END_TEST
 
+static uint64_t machine_of_one_mebibyte(void)
+{
+    return MIB;
+}
+
+/* Touching it would be the process's end. */
+START_TEST(ballast_of_more_than_the_machine_has_is_left_out)
+{
+    harena_provider_options options = HARENA_PROVIDER_OPTIONS_INIT;
+    harena_provider *p;
+
+    real = hri_os;
+    hri_os.memory = machine_of_one_mebibyte;
+    set("HARENA_BALLAST", "8MiB");
+    p = default_with_listener();
+    options.reserve = GIB;
+    options.ballast = 8 * MIB;
+    FAILS(ENOMEM, harena_provider_create(&options));
+    hri_os = real;
+    ck_assert_ptr_nonnull(strstr(ignored[0], "HARENA_BALLAST=8MiB"));
+    ck_assert_uint_eq(p->ballast, 0);
+}
+END_TEST
+
 START_TEST(private_providers_do_not_read_it)
 {
     harena_provider *p;
@@ -457,6 +481,7 @@ int main(void)
                         (int)(sizeof bad / sizeof *bad));
     tcase_add_test(tests, what_contradicts_the_hard_limit_is_ignored);
     tcase_add_test(tests, ballast_without_memory_is_left_out);
+    tcase_add_test(tests, ballast_of_more_than_the_machine_has_is_left_out);
     tcase_add_test(tests, private_providers_do_not_read_it);
     tcase_add_test(tests, listener_can_be_changed);
     tcase_add_test(tests, trace_has_a_line_for_each_event_of_a_life);
