@@ -58,6 +58,8 @@ int harena_absorb(harena *into_window, harena *from_window)
     hri_arena_leave_home(from);
     take_figures(into, from, hri_arena_len(from));
     take_cleanups(into, from);
+    into->has_absorbed_spare = into->has_absorbed_spare || from->has_absorbed_spare ||
+                               from->spare_chunks.newest != 0 || from->spare_runs.newest != 0;
     hri_arena_splice(into, &into->extents, &from->extents);
     hri_arena_splice(into, &into->spare_chunks, &from->spare_chunks);
     hri_arena_splice(into, &into->spare_runs, &from->spare_runs);

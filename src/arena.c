@@ -22,7 +22,8 @@ bool hri_arena_options_valid(const harena_options *o, uint32_t *modes)
     if (o->alignment != 0 &&
         (!hri_is_power_of_two(o->alignment) || o->alignment > HRI_ALIGNMENT_MAX))
         return false;
-    if ((o->first == NULL) != (o->first_size == 0) || (o->retain_none && o->retain != 0))
+    if ((o->first == NULL) != (o->first_size == 0) || o->first_size > PTRDIFF_MAX ||
+        (o->retain_none && o->retain != 0))
         return false;
     return hri_debug_modes(o->debug, modes);
 }
@@ -154,9 +155,7 @@ void hri_arena_put_record(struct hri_arena *a)
 static void release(struct hri_arena *a)
 {
     hri_arena_leave_home(a);
-    if (hri_arena_is_guarded(a))
-        hri_arena_guard_ending(a);
-    hri_cleanup_run(&a->cleanups, NULL);
+    hri_arena_run_cleanups(a, NULL, "is being released");
     HRI_TRACE("release arena=%s len=%zu held=%zu", a->name, hri_arena_len(a), (size_t)a->held);
     a->retain = 0;
     hri_arena_note_how(a, "release");
@@ -342,22 +341,17 @@ static void arena_stats(const harena *window, harena_stats *stats)
     stats->failures = hri_load_relaxed(&a->failures);
 }
 
-const struct harena_ops hri_arena_ops = {
-    .alloc = hri_arena_alloc,
-    .fail = arena_fail,
-    .moved_back = arena_moved_back,
-    .grow = hri_arena_grow,
-    .is_boundary = arena_is_boundary,
-    .zeroes = arena_zeroes,
-    .on_release = arena_on_release,
-    .forget = arena_forget,
-    .contains = arena_contains,
-    .failed = arena_failed,
-    .clear_failed = arena_clear_failed,
-    .stats = arena_stats,
-    .own = true,
-    .has_marks = true,
-};
+#define OPS(is_own)                                                                                \
+    {                                                                                              \
+        .alloc = hri_arena_alloc, .fail = arena_fail, .moved_back = arena_moved_back,              \
+        .grow = hri_arena_grow, .is_boundary = arena_is_boundary, .zeroes = arena_zeroes,          \
+        .on_release = arena_on_release, .forget = arena_forget, .contains = arena_contains,        \
+        .failed = arena_failed, .clear_failed = arena_clear_failed, .stats = arena_stats,          \
+        .has_marks = true, .own = (is_own),                                                        \
+    }
+
+const struct harena_ops hri_arena_ops = OPS(true);
+const struct harena_ops hri_arena_cleaning_ops = OPS(false);
 
 /* ---- the rest of the public surface ---- */
 
@@ -384,8 +378,8 @@ void harena_stats_get(const harena *a, harena_stats *stats)
 
     if (stats == NULL || stats->size == 0)
         return;
-    if (a != NULL)
-        a->ops->stats(a, &all);
+    if (a != NULL) /* relaxed: the owner may be changing them for others with the same figures */
+        hri_load_relaxed(&a->ops)->stats(a, &all);
     all.size = stats->size;
     memcpy(stats, &all, hri_min(stats->size, sizeof(all)));
 }

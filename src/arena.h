@@ -41,9 +41,10 @@ struct hri_arena {
     bool hidden; /* the window's limit stays at its cursor: each allocation takes the slow path */
     bool zero;
     bool failed;
-    bool cleaning;  /* a rewind or a reset runs its cleanups */
-    bool fixed;     /* never grows; provider is there for events only, if at all */
-    uint32_t debug; /* modes */
+    bool cleaning;           /* its cleanups run */
+    bool fixed;              /* never grows; provider is there for events only, if at all */
+    bool has_absorbed_spare; /* spare extents may be more than `retain` */
+    uint32_t debug;          /* modes */
 
     struct hri_extents
         extents; /* all that is in use, newest first: in the order of opening or absorption */
@@ -54,10 +55,11 @@ struct hri_arena {
     struct hri_cleanup *cleanups, *oldest_cleanup; /* the latter, unless there is none */
 
     /* Where one can go back to: see mark.c. */
-    struct hri_mark *marks; /* a stack, newest first */
-    uint64_t marks_epoch;   /* no other arena's; 0: it has had no mark */
-    uint64_t serial;        /* of the newest mark */
-    bool is_kept;           /* a reset goes back to `kept` */
+    struct hri_mark *marks;        /* a stack, newest first */
+    struct hri_mark *marks_before; /* while cleanups run: the newest one when they began */
+    uint64_t marks_epoch;          /* no other arena's; 0: it has had no mark */
+    uint64_t serial;               /* of the newest mark */
+    bool is_kept;                  /* a reset goes back to `kept` */
     struct hri_state kept;
 
     /* Counters: written by the owner, read by anybody, relaxed. In bytes unless said otherwise. */
@@ -82,7 +84,7 @@ struct hri_arena {
     struct hri_domain *snapshot_domain; /* where it is retired to then */
     struct hri_retired retired;
     const char *how;   /* for guard: why memory goes */
-    const char *state; /* for guard: why calls are refused, as in "was released already" */
+    const char *state; /* why calls are refused, as in "was released already" */
     char name[HRI_NAME_SIZE];
 
     /* A pool's. */
@@ -93,7 +95,8 @@ struct hri_arena {
     hri_stack_entry idle;        /* last: no create touches it, a slow pop may look at it */
 };
 
-extern const struct harena_ops hri_arena_ops;
+/* The other's are those of one whose cleanups run: the same, but nobody may empty it, end it or hand it on. */
+extern const struct harena_ops hri_arena_ops, hri_arena_cleaning_ops;
 
 static inline struct hri_arena *hri_arena_of(const harena *a)
 {
@@ -106,17 +109,15 @@ static inline bool hri_arena_can_retire(const harena *a)
     return a != NULL && a->ops->own && hri_arena_of(a)->own_memory == NULL;
 }
 
-/* arena_guard.c: of an arena in debug mode guard. What harena_reset, harena_release and their like do with one of which
- * `own` does not hold: if that is because it was released, or is not the caller's now, they tell of it. False: not so. */
+/* arena_guard.c. What harena_reset, harena_release and their like do with one of which `own` does not hold: if that is
+ * because its cleanups run, or, in debug mode guard, because it was released or is not the caller's now, they tell of it.
+ * False: not so. */
 bool hri_arena_not_own(harena *a, const char *call);
 
 /* Whoever had it has it no more: calls on it are told of, with the state, a constant, and do nothing. Then it is somebody's
  * again. */
 void hri_arena_guard_lock(struct hri_arena *a, const char *state);
 void hri_arena_guard_unlock(struct hri_arena *a);
-
-/* Its cleanups are about to run, which may allocate in it, but not end it once more. */
-void hri_arena_guard_ending(struct hri_arena *a);
 
 /* In place of the slab it gets its record, which tells of further calls for a while. */
 void hri_arena_guard_record(struct hri_arena *a);
@@ -168,8 +169,9 @@ void hri_arena_leave_home(struct hri_arena *a);
 /* Bytes that it holds for what has been allocated: no spare extents, no chunks that the window has not come to. */
 uint64_t hri_arena_need(const struct hri_arena *a);
 
-/* Runs the cleanups that are newer than `stop`, for a rewind or a reset. */
-void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop);
+/* Runs the cleanups that are newer than `stop`. They may allocate and register, mark, and go back to what they have
+ * marked themselves. `state`: as in hri_arena_guard_lock. */
+void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop, const char *state);
 
 /* As harena_reset, but it keeps up to `retain` bytes. */
 void hri_arena_reset(struct hri_arena *a, uint64_t retain);
@@ -241,6 +243,9 @@ void hri_arena_add_spare(struct hri_arena *a, uint32_t chunk);
 
 uint64_t hri_arena_spare_bytes(const struct hri_arena *a);
 
+/* Gives spare extents back but for up to `retain` bytes. */
+void hri_arena_trim_spare(struct hri_arena *a);
+
 /* Takes the extents that are newer than `stop` out of use: up to `retain` bytes are spare then, the rest is given back. */
 void hri_arena_unuse(struct hri_arena *a, uint32_t stop);
 
@@ -262,6 +267,9 @@ void hri_arena_cut_extent(struct hri_arena *a, uint32_t chunk, uint32_t keep);
  * chunk or a new extent, HRI_NO_CHUNK and ENOMEM: refused, though unused memory was given back for it. */
 uint32_t hri_arena_take_spare_run(struct hri_arena *a, size_t length);
 uint32_t hri_arena_take_extent(struct hri_arena *a, uint32_t length);
+
+/* A new run in use from now on, if there is room for it and it is to be had at once. HRI_NO_CHUNK: nobody has been told. */
+uint32_t hri_arena_try_extent(struct hri_arena *a, uint32_t length);
 
 /* mark.c */
 

@@ -90,8 +90,8 @@ static uint32_t take_run(struct hri_arena *a, size_t least)
         errno = ENOMEM;
         return HRI_NO_CHUNK;
     }
-    if (length > least && hri_arena_has_room(a, (uint32_t)length))
-        chunk = hri_arena_take_extent(a, (uint32_t)length);
+    if (length > least)
+        chunk = hri_arena_try_extent(a, (uint32_t)length);
     return chunk != HRI_NO_CHUNK ? chunk : hri_arena_take_extent(a, (uint32_t)least);
 }
 

@@ -205,6 +205,34 @@ static uint32_t get_in_place_of_unused(struct hri_arena *a, uint32_t length)
     return chunk;
 }
 
+static void trim_list(struct hri_arena *a, struct hri_extents *list, uint64_t *room)
+{
+    uint32_t at = list->newest, next;
+
+    list->newest = 0;
+    for (; at != 0; at = next) {
+        uint64_t bytes = length_of(a, at - 1) * HRI_CHUNK;
+
+        next = hri_load_relaxed(&extent_of(a, at - 1)->next);
+        if (at != a->initial && bytes > *room) {
+            hri_arena_put_extent(a, at - 1);
+            continue;
+        }
+        hri_arena_push_extent(a, list, at - 1);
+        *room -= hri_min(*room, bytes);
+    }
+}
+
+void hri_arena_trim_spare(struct hri_arena *a)
+{
+    uint64_t held = a->held, room = hri_arena_is_guarded(a) ? 0 : a->retain;
+
+    trim_list(a, &a->spare_chunks, &room);
+    trim_list(a, &a->spare_runs, &room);
+    if (a->held != held)
+        hri_name_put(a->sums, held - a->held);
+}
+
 void hri_arena_unuse(struct hri_arena *a, uint32_t stop)
 {
     uint64_t held = a->held, spare, room;
@@ -249,6 +277,21 @@ uint32_t hri_arena_take_extent(struct hri_arena *a, uint32_t length)
         chunk = get_in_place_of_unused(a, length);
     if (chunk != HRI_NO_CHUNK)
         hri_arena_push_extent(a, &a->extents, chunk);
+    HRI_PROBE(refill, a->name, length * HRI_CHUNK);
+    return chunk;
+}
+
+uint32_t hri_arena_try_extent(struct hri_arena *a, uint32_t length)
+{
+    uint32_t chunk = HRI_NO_CHUNK;
+
+    if (hri_arena_has_room(a, length))
+        chunk = hri_run_try(a->provider, length, a->held >= HRI_BLOCK);
+    if (chunk == HRI_NO_CHUNK)
+        return HRI_NO_CHUNK;
+    count(a, 0, length);
+    hri_name_took(a->sums, (uint64_t)length * HRI_CHUNK);
+    hri_arena_push_extent(a, &a->extents, chunk);
     HRI_PROBE(refill, a->name, length * HRI_CHUNK);
     return chunk;
 }

@@ -6,10 +6,11 @@
 
 #include <errno.h>
 
-static void misused(const harena *a, const char *call)
+static void misused(const harena *window, const char *call)
 {
-    hri_guard_misuse(hri_arena_of(a)->provider, hri_arena_of(a)->name, call,
-                     hri_arena_of(a)->state);
+    const struct hri_arena *a = hri_arena_of(window);
+
+    hri_guard_misuse(a->provider, a->name, call, a->state, hri_arena_is_guarded(a));
 }
 
 static void *released_alloc(harena *a, size_t size, size_t alignment, bool zeroed)
@@ -101,17 +102,9 @@ static const struct harena_ops released_ops = {
     .has_marks = false,
 };
 
-static struct harena_ops ending_ops; /* as ever, but nobody may end it once more; written at load */
-
-__attribute__((constructor)) static void at_load(void)
-{
-    ending_ops = hri_arena_ops;
-    ending_ops.own = ending_ops.has_marks = false;
-}
-
 bool hri_arena_not_own(harena *a, const char *call)
 {
-    if (a->ops != &released_ops && a->ops != &ending_ops)
+    if (a->ops != &released_ops && a->ops != &hri_arena_cleaning_ops)
         return false;
     misused(a, call);
     return true;
@@ -128,12 +121,6 @@ void hri_arena_guard_unlock(struct hri_arena *a)
 {
     a->window.ops = &hri_arena_ops;
     hri_store_relaxed(&a->window.limit, a->hidden ? a->window.cursor : a->window.end);
-}
-
-void hri_arena_guard_ending(struct hri_arena *a)
-{
-    a->state = "is being released";
-    a->window.ops = &ending_ops;
 }
 
 void hri_arena_guard_record(struct hri_arena *a)

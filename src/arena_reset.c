@@ -109,14 +109,23 @@ void hri_arena_empty(struct hri_arena *a, uint64_t retain)
         hri_name_put(a->sums, held - a->held);
 }
 
-void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop)
+void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop, const char *state)
 {
+    const struct harena_ops *ops = a->window.ops;
+    struct hri_mark *marks_before = a->marks_before;
     const bool was_cleaning = a->cleaning;
 
     if (a->cleanups == stop)
         return;
     a->cleaning = true;
+    a->marks_before = a->marks;
+    a->state = state;
+    if (ops ==
+        &hri_arena_ops) /* relaxed: read by who asks for figures, which are the same in both */
+        hri_store_relaxed(&a->window.ops, &hri_arena_cleaning_ops);
     hri_cleanup_run(&a->cleanups, stop);
+    hri_store_relaxed(&a->window.ops, ops);
+    a->marks_before = marks_before;
     a->cleaning = was_cleaning;
 }
 
@@ -124,7 +133,7 @@ void hri_arena_reset(struct hri_arena *a, uint64_t retain)
 {
     size_t len;
 
-    hri_arena_run_cleanups(a, a->is_kept ? a->kept.cleanups : NULL);
+    hri_arena_run_cleanups(a, a->is_kept ? a->kept.cleanups : NULL, "is being emptied");
     len = hri_arena_note_peak(a);
     a->failed = false;
     a->marks = NULL;

@@ -266,9 +266,9 @@ static void shorten_medium(struct hri_arena *a)
     struct hri_medium *m = &a->medium;
     uint64_t keep;
 
-    if (m->extent == 0 || (uint64_t)(m->end - m->cursor) <= HRI_CHUNK)
+    if (m->extent == 0 || (uint64_t)(m->end - m->cursor) < HRI_CHUNK)
         return;
-    keep = a->retain - hri_min(a->retain, hri_arena_spare_bytes(a));
+    keep = hri_round_down(a->retain - hri_min(a->retain, hri_arena_spare_bytes(a)), HRI_CHUNK);
     if ((uint64_t)(m->end - m->cursor) - HRI_CHUNK < keep)
         return;
     note_dirty(a, m->extent, m->cursor, m->dirty);
@@ -279,7 +279,7 @@ static void shorten_medium(struct hri_arena *a)
 /* The same for the window, whose memory became longer while it was the second one. */
 static void shorten_window(struct hri_arena *a)
 {
-    if (a->extent == 0 || hri_window_rest(&a->window) <= HRI_CHUNK)
+    if (a->extent == 0 || hri_window_rest(&a->window) < HRI_CHUNK)
         return;
     note_dirty(a, a->extent, a->window.cursor, a->dirty);
     hri_arena_cut_behind(a, a->extent - 1, a->window.cursor);
@@ -290,6 +290,10 @@ static void shorten_window(struct hri_arena *a)
 
 void hri_arena_restore(struct hri_arena *a, const struct hri_state *state)
 {
+    if (HRI_UNLIKELY(a->has_absorbed_spare)) {
+        hri_arena_trim_spare(a);
+        a->has_absorbed_spare = false;
+    }
     if (!move_cursors_back(a, state)) {
         hri_arena_close_windows(a);
         hri_arena_unuse(a, state->extents);

@@ -152,6 +152,9 @@ char *hri_lease_claim_spare(struct hri_generation *g, size_t need, size_t unit);
  * noted). */
 uint32_t hri_lease_chunks(struct hri_generation *g, uint32_t length, bool roomy);
 
+/* A run for it, only if there is room and it is to be had at once. HRI_NO_CHUNK: nobody has been told. */
+uint32_t hri_lease_try(struct hri_generation *g, uint32_t length, bool roomy);
+
 /* As hri_run_extend, within the generation's limit. */
 bool hri_lease_extend(struct hri_generation *g, uint32_t chunk, uint32_t more, uint32_t instead);
 

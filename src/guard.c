@@ -388,7 +388,7 @@ void *hri_guard_keep(harena_provider *p, enum hri_guard_kind kind, void *record)
 }
 
 void hri_guard_misuse(const harena_provider *p, const char *name, const char *call,
-                      const char *state)
+                      const char *state, bool is_told)
 {
     char text[96];
     int saved = errno;
@@ -396,6 +396,8 @@ void hri_guard_misuse(const harena_provider *p, const char *name, const char *ca
     snprintf(text, sizeof(text), "%s: the arena %s", call, state);
     if (p != NULL)
         hri_provider_event(p, HARENA_EVENT_MISUSE, 0, 0, name, text);
-    hri_fault_write((const char *[]){"harena: ", call, ": the arena \"", name, "\" ", state, NULL});
+    if (is_told)
+        hri_fault_write(
+            (const char *[]){"harena: ", call, ": the arena \"", name, "\" ", state, NULL});
     errno = saved;
 }

@@ -21,7 +21,7 @@ void *hri_guard_keep(harena_provider *provider, enum hri_guard_kind kind, void *
 /* Something was done with an arena that was released already, or is in another `state` that does not allow it: an event, if
  * there is a provider, and a line on standard error. */
 void hri_guard_misuse(const harena_provider *provider, const char *name, const char *call,
-                      const char *state);
+                      const char *state, bool is_told);
 
 /* Ends the quarantine of what has been in it for long. Any thread; once a second. */
 void hri_guard_age(harena_provider *provider);

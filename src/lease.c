@@ -74,6 +74,21 @@ uint32_t hri_lease_chunks(struct hri_generation *g, uint32_t length, bool roomy)
     return chunk;
 }
 
+uint32_t hri_lease_try(struct hri_generation *g, uint32_t length, bool roomy)
+{
+    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
+    uint32_t chunk;
+
+    if (!charge(g, bytes))
+        return HRI_NO_CHUNK;
+    chunk = hri_run_try(g->provider, length, roomy);
+    if (chunk == HRI_NO_CHUNK)
+        hri_lease_refund(g, bytes);
+    else
+        hri_name_took(g->sums, bytes);
+    return chunk;
+}
+
 bool hri_lease_extend(struct hri_generation *g, uint32_t chunk, uint32_t more, uint32_t instead)
 {
     uint64_t bytes = (uint64_t)more * HRI_CHUNK;

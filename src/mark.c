@@ -42,16 +42,23 @@ static struct hri_mark *push(struct hri_arena *a)
     return mark;
 }
 
+/* From this record on nobody may go back now: below is what cleanups that run must not take away from who runs them.
+ * NULL: to all of them. */
+static const struct hri_mark *below_all(const struct hri_arena *a)
+{
+    return HRI_UNLIKELY(a->cleaning) ? a->marks_before : NULL;
+}
+
 /* The record for where the arena is now. */
 static struct hri_mark *mark_here(struct hri_arena *a)
 {
-    return a->marks != NULL && is_at(a, &a->marks->state) ? a->marks : push(a);
+    return a->marks != below_all(a) && is_at(a, &a->marks->state) ? a->marks : push(a);
 }
 
 /* The marks above it die. */
 static void go_back(struct hri_arena *a, struct hri_mark *mark)
 {
-    hri_arena_run_cleanups(a, mark->state.cleanups);
+    hri_arena_run_cleanups(a, mark->state.cleanups, "is going back to a mark");
     hri_arena_note_peak(a);
     hri_arena_note_how(a, "rewind");
     a->marks =
@@ -94,11 +101,12 @@ harena_mark harena_mark_get(harena *window)
 /* NULL: it is none of this arena's that is good. */
 static struct hri_mark *find(const struct hri_arena *a, const harena_mark *mark)
 {
+    const struct hri_mark *end = below_all(a);
     struct hri_mark *at = a->marks;
 
-    while (at != NULL && (uintptr_t)at != mark->opaque[0])
+    while (at != end && (uintptr_t)at != mark->opaque[0])
         at = at->below;
-    if (at == NULL || mark->opaque[2] != a->marks_epoch || mark->opaque[1] < at->first ||
+    if (at == end || mark->opaque[2] != a->marks_epoch || mark->opaque[1] < at->first ||
         mark->opaque[1] > at->last)
         return NULL;
     return at;
@@ -132,24 +140,24 @@ bool hri_mark_enter(struct hri_arena *a)
     return true;
 }
 
-/* The record where the newest frame begins. NULL: there is none. */
-static struct hri_mark *newest_frame(const struct hri_arena *a)
+/* The record above `end` where the newest frame begins. NULL: there is none. */
+static struct hri_mark *newest_frame(const struct hri_arena *a, const struct hri_mark *end)
 {
     struct hri_mark *mark = a->marks;
 
-    while (mark != NULL && mark->frames == 0)
+    while (mark != end && mark->frames == 0)
         mark = mark->below;
-    return mark;
+    return mark != end ? mark : NULL;
 }
 
 bool hri_mark_has_frame(const struct hri_arena *a)
 {
-    return newest_frame(a) != NULL;
+    return newest_frame(a, NULL) != NULL;
 }
 
 bool hri_mark_leave(struct hri_arena *a)
 {
-    struct hri_mark *mark = newest_frame(a);
+    struct hri_mark *mark = newest_frame(a, below_all(a));
 
     if (mark == NULL)
         return false;
@@ -162,15 +170,19 @@ bool hri_mark_leave(struct hri_arena *a)
 
 /* ---- what is kept ---- */
 
+static bool is_cleaning(const harena *window)
+{
+    return window != NULL && window->ops == &hri_arena_cleaning_ops;
+}
+
 void harena_keep(harena *window)
 {
     struct hri_arena *a;
 
-    if (!hri_arena_is_own(window, "harena_keep"))
+    /* In a cleanup it would keep what is going. */
+    if (is_cleaning(window) || !hri_arena_is_own(window, "harena_keep"))
         return;
     a = hri_arena_of(window);
-    if (a->cleaning) /* it would keep what is going */
-        return;
     a->marks = NULL;
     a->is_kept = true;
     hri_arena_save(a, &a->kept);
@@ -178,11 +190,7 @@ void harena_keep(harena *window)
 
 void harena_keep_none(harena *window)
 {
-    struct hri_arena *a;
-
-    if (!hri_arena_is_own(window, "harena_keep_none"))
-        return;
-    a = hri_arena_of(window);
-    if (!a->cleaning) /* a cleanup that is kept may be where those that run end */
-        a->is_kept = false;
+    /* A cleanup that is kept may be where those that run end. */
+    if (!is_cleaning(window) && hri_arena_is_own(window, "harena_keep_none"))
+        hri_arena_of(window)->is_kept = false;
 }

@@ -346,6 +346,26 @@ uint32_t hri_run_get_roomy(harena_provider *p, uint32_t length, const char *name
     return chunk;
 }
 
+uint32_t hri_run_try(harena_provider *p, uint32_t length, bool roomy)
+{
+    uint32_t me, chunk = roomy ? hri_blocks_find_room(&p->blocks, length) : HRI_NO_CHUNK;
+    struct hri_provider_shard *shard = shard_of_thread(p, &me);
+    int saved = errno, error;
+    bool over_budget = false;
+
+    if (chunk == HRI_NO_CHUNK || !get_these(p, chunk, length, length)) {
+        chunk = find_and_take_run(p, length, &over_budget, &error);
+        errno = saved;
+        if (chunk == HRI_NO_CHUNK)
+            return HRI_NO_CHUNK;
+        count(&shard->gets, length, is_alone(me));
+        hri_hide(hri_chunk_address(p, chunk), length * HRI_CHUNK);
+    }
+    hri_provider_extent(p, chunk)->dirty = dirty_of_run(p, chunk, length);
+    hri_store_relaxed(&hri_provider_extent(p, chunk)->length, length); /* as in hri_run_get */
+    return chunk;
+}
+
 /* ---- put ---- */
 
 /* The run's first extent says how much of it may not be zero; each chunk's own says it from now on. */

@@ -115,6 +115,10 @@ void hri_run_cut(harena_provider *provider, uint32_t chunk, uint32_t keep);
 /* As hri_run_get, where a run may become longest: not for everybody, because it makes use of one block more. */
 uint32_t hri_run_get_roomy(harena_provider *provider, uint32_t length, const char *name);
 
+/* As hri_run_get or, if `roomy`, hri_run_get_roomy, of a run of two chunks at least, but only if it is to be had at once:
+ * else nothing has changed, and nobody has been told. */
+uint32_t hri_run_try(harena_provider *provider, uint32_t length, bool roomy);
+
 /* This thread looks for its next chunk there first. A hint. */
 void hri_provider_prefer(harena_provider *provider, uint32_t chunk);
 

@@ -230,7 +230,7 @@ static uint32_t take_run(struct hri_generation *g, size_t least)
         return HRI_NO_CHUNK;
     }
     if (length > least && hri_lease_has_room(g, length * HRI_CHUNK))
-        run = hri_lease_chunks(g, (uint32_t)length, held >= HRI_BLOCK);
+        run = hri_lease_try(g, (uint32_t)length, held >= HRI_BLOCK);
     if (run == HRI_NO_CHUNK)
         run = hri_lease_chunks(g, (uint32_t)(length = least), held >= HRI_BLOCK);
     if (run == HRI_NO_CHUNK)

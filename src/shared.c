@@ -142,7 +142,7 @@ static bool is_gone(const struct shared *s, const char *call)
 {
     if (hri_load_relaxed(&s->end) != GONE) /* relaxed: a bug, found if it can be */
         return false;
-    hri_guard_misuse(s->provider, s->name, call, "was released already");
+    hri_guard_misuse(s->provider, s->name, call, "was released already", true);
     return true;
 }
 
@@ -154,7 +154,7 @@ static bool is_released_again(struct shared *s, const char *call)
     if (!is_guarded(s) ||
         hri_cas_relaxed(&s->end, &lives, RELEASED)) /* relaxed: one is the first */
         return false;
-    hri_guard_misuse(s->provider, s->name, call, "was released already");
+    hri_guard_misuse(s->provider, s->name, call, "was released already", true);
     return true;
 }
 

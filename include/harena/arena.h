@@ -265,17 +265,17 @@ typedef struct harena_mark {
 HARENA_API HARENA_NODISCARD harena_mark harena_mark_get(harena *a);
 
 /* Back to a mark: runs the cleanups registered since, then gives up all that was allocated or
- * absorbed since; up to `retain` bytes of it stay warm. The mark stays good, later ones die. The
- * cleanups may allocate and register, but not rewind, reset or release `a`.
+ * absorbed since; up to `retain` bytes of it stay warm. The mark stays good, later ones die.
  * Thread: owner.
- * Fails: -EINVAL, nothing changed: the zero mark, one that has died or is another arena's, NULL.
+ * Fails: -EINVAL, nothing changed: the zero mark, one that has died or is another arena's, NULL;
+ *     in a cleanup of `a`: one from before the cleanups began.
  * Cost: O(later marks with allocations between them, chunks taken since); some 10 ns where no
  *     chunk was taken. */
 HARENA_API int harena_rewind(harena *a, harena_mark mark);
 
 /* All that is allocated now is persistent: a reset returns to here. Again: what was allocated
  * since is persistent too. The marks die. harena_keep_none: a reset empties the arena again.
- * NULL, a lane or a scratch arena: nothing; so in a cleanup that a reset or a rewind of `a` runs.
+ * NULL, a lane or a scratch arena: nothing; so in a cleanup of `a`.
  * Thread: owner.
  * Fails: never.
  * Cost: constant; a reset then O(chunks taken since). */
@@ -285,7 +285,9 @@ HARENA_API void harena_keep_none(harena *a);
 typedef void (*harena_cleanup_fn)(void *ctx);
 
 /* Registers `fn(ctx)` to run at a rewind past it, reset, release, or after the grace period on RCU's worker;
- * newest first; a cleanup may register more. On a lane: when its generation is reclaimed.
+ * newest first. A cleanup may use `a`: allocate, register more, mark and go back to its own marks. What would empty
+ * `a`, end it or hand it on (reset, release, absorb, publish, pool give) does nothing there: MISUSE event. On a lane:
+ * when its generation is reclaimed.
  * Thread: owner.
  * Fails: -ENOMEM; -EINVAL: NULL arena or fn; -ESHUTDOWN: lane of a closed view.
  * Cost: one small allocation of the arena. */

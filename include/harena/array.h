@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Typed growable arrays on an arena. Layer 7.
  *
- *   HARENA_ARRAY(int) numbers = {0};
+ *   HARENA_ARRAY(int) numbers = {0}; // in C++: = {}
  *
  *   if (!harena_array_push(a, &numbers, 7))
  *       return ENOMEM;
@@ -26,7 +26,8 @@ HARENA_BEGIN_DECLS
         size_t len, cap; /* elements */                                                            \
     }
 
-/* Room for `count` more elements: true, or false and ENOMEM (EINVAL: NULL arena) with the array unchanged. */
+/* Room for `count` more elements: true, or false and ENOMEM (EINVAL: NULL arena, if there is not the room yet) with the array
+ * unchanged. */
 #define harena_array_reserve(a, array, count)                                                      \
     (HARENA_LIKELY((size_t)(count) <= (array)->cap - (array)->len) ||                              \
      harena_array_grow((a), (array), (count), sizeof(*(array)->items),                             \

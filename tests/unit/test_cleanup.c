@@ -6,6 +6,7 @@
 
 static harena_provider *provider;
 static harena *arena;
+static struct events events;
 
 /* What ran, in order. */
 static char ran[256];
@@ -13,7 +14,8 @@ static size_t ran_count;
 
 static void with_arena(void)
 {
-    provider = provider_of(64 * MIB, 0, NULL);
+    memset(&events, 0, sizeof events);
+    provider = provider_of(64 * MIB, 0, &events);
     arena = arena_of(provider, 0);
     memset(ran, 0, sizeof ran);
     ran_count = 0;
@@ -322,6 +324,99 @@ START_TEST(registration_in_a_full_arena_is_refused_and_the_others_run)
 }
 END_TEST
 
+/* ---- what they may not do with their own arena ---- */
+
+/* Each is told of, and changes nothing. */
+static void end_it(void *ctx)
+{
+    harena_snapshot snapshot = HARENA_SNAPSHOT_INIT;
+    harena *own = ctx, *other = arena_of(provider, 0);
+    unsigned told = events_of(&events, HARENA_EVENT_MISUSE);
+
+    harena_release(own);
+    harena_release_rcu(own);
+    harena_reset(own);
+    ck_assert_int_eq(harena_absorb(other, own), -EINVAL);
+    ck_assert_int_eq(harena_absorb(own, other), -EINVAL);
+    ck_assert_int_eq(harena_snapshot_publish(&snapshot, own, NULL), -EINVAL);
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), told + 6);
+    harena_release(other);
+    memset(SUCCEEDS(harena_alloc(own, opaque(100))), 1, 100);
+    note(&letters['e' - 'a']);
+}
+
+START_TEST(none_may_end_its_own_arena)
+{
+    harena_mark mark;
+
+    registered(note, 'a');
+    mark = harena_mark_get(arena);
+    for (int round = 0; round < 2; round++) {
+        ck_assert_int_eq(harena_on_release(arena, end_it, arena), 0);
+        registered(note, 'b');
+        ck_assert_int_eq(harena_rewind(arena, mark), 0);
+    }
+    ck_assert_str_eq(ran, "bebe");
+    ck_assert_int_eq(harena_on_release(arena, end_it, arena), 0);
+    harena_reset(arena);
+    ck_assert_str_eq(ran, "bebeea");
+    ck_assert_uint_eq(harena_len(arena), 0);
+    ck_assert_int_eq(harena_on_release(arena, end_it, arena), 0);
+    harena_release(arena);
+    ck_assert_str_eq(ran, "bebeeae");
+    arena = arena_of(provider, 0);
+    harena_reset(arena); /* afterwards everything is allowed */
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), 4 * 6);
+}
+END_TEST
+
+static harena_mark of_before;
+
+/* It may go back to its own marks, not behind who runs it. */
+static void go_back(void *ctx)
+{
+    harena *own = ctx;
+    harena_mark mark = harena_mark_get(own), nested;
+    unsigned char *kept = memset(SUCCEEDS(harena_alloc(own, opaque(100))), 1, 100);
+    size_t len;
+
+    ck_assert_int_eq(harena_rewind(own, of_before), -EINVAL);
+    nested = harena_mark_get(own);
+    len = harena_len(own);
+    registered(note, 'n');
+    ck_assert_int_eq(harena_rewind(own, nested), 0);
+    ck_assert_uint_eq(harena_len(own), len);
+    ck_assert(all_bytes(kept, 100, 1));
+    ck_assert_int_eq(harena_rewind(own, mark), 0);
+    ck_assert_int_eq(harena_rewind(own, nested), -EINVAL);
+    note(&letters['g' - 'a']);
+}
+
+START_TEST(one_may_go_back_to_its_own_marks_alone)
+{
+    harena_mark middle;
+
+    registered(note, 'a');
+    of_before = harena_mark_get(arena);
+    ck_assert_int_eq(harena_on_release(arena, go_back, arena), 0);
+    registered(note, 'b');
+    middle = harena_mark_get(arena);
+    ck_assert_int_eq(harena_on_release(arena, go_back, arena), 0);
+    registered(note, 'c');
+    ck_assert_int_eq(harena_rewind(arena, middle), 0);
+    ck_assert_str_eq(ran, "cng");
+    ck_assert_int_eq(harena_rewind(arena, of_before), 0);
+    ck_assert_str_eq(ran, "cngbng");
+    ck_assert_int_eq(harena_on_release(arena, go_back, arena), 0);
+    harena_reset(arena);
+    ck_assert_str_eq(ran, "cngbngnga");
+    ck_assert_int_eq(harena_on_release(arena, go_back, arena), 0);
+    harena_release(arena);
+    ck_assert_str_eq(ran, "cngbngngang");
+    arena = arena_of(provider, 0);
+}
+END_TEST
+
 START_TEST(cleanups_are_counted_in_len)
 {
     size_t len = harena_len(arena);
@@ -341,4 +436,5 @@ RUN_TESTS_AROUND("cleanup", with_arena, without_arena, reset_runs_them_newest_fi
                  forget_works_at_every_place, forget_of_what_is_not_there_is_false,
                  null_context_is_a_context, null_arena_or_function_is_invalid,
                  registration_in_a_full_arena_is_refused_and_the_others_run,
+                 none_may_end_its_own_arena, one_may_go_back_to_its_own_marks_alone,
                  cleanups_are_counted_in_len)

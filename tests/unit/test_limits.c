@@ -180,6 +180,35 @@ START_TEST(exhausted_region_gives_event_and_enomem)
 }
 END_TEST
 
+/* Arenas ask for longer runs than they need; where there are only short ones, nobody is refused. */
+START_TEST(a_shorter_run_that_serves_is_no_exhausted_region)
+{
+    static void *chunks[128];
+    struct events events = {0};
+    harena_provider *provider = provider_of(8 * MIB, 0, &events);
+    harena *arena = arena_of(provider, 0);
+    harena_shared *shared = shared_of(provider, 0);
+
+    for (size_t i = 0; i < 128; i++)
+        chunks[i] = SUCCEEDS(harena_chunk_get(provider));
+    for (size_t i = 0; i < 128; i += 2)
+        harena_chunk_put(provider, chunks[i]);
+    for (int i = 0; i < 40; i++) {
+        memset(SUCCEEDS(harena_alloc(arena, opaque(20000))), i, 20000);
+        memset(SUCCEEDS(harena_shared_alloc(shared, opaque(20000))), i, 20000);
+    }
+    ck_assert_uint_eq(events_in_all(&events), 0);
+    ck_assert_uint_eq(stats_of(provider).failures, 0);
+    FAILS(ENOMEM, harena_alloc(arena, opaque(2 * CHUNK))); /* this one is */
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_REGION_EXHAUSTED), 1);
+    harena_release(arena);
+    harena_shared_release_now(shared);
+    for (size_t i = 1; i < 128; i += 2)
+        harena_chunk_put(provider, chunks[i]);
+    ends_clean(provider);
+}
+END_TEST
+
 START_TEST(a_run_larger_than_the_region_exhausts_it_without_harm)
 {
     struct events events = {.count = {0}};
@@ -323,6 +352,7 @@ RUN_TESTS("limits", limit_is_exact_to_the_chunk_rounded_down,
           limit_event_names_the_provider_and_the_size, each_provider_has_a_budget_of_its_own,
           limit_below_use_commits_nothing_until_use_falls,
           a_refused_large_request_starves_no_small_one, exhausted_region_gives_event_and_enomem,
+          a_shorter_run_that_serves_is_no_exhausted_region,
           a_run_larger_than_the_region_exhausts_it_without_harm, trim_gives_back_all_that_is_free,
           trim_keeps_what_is_asked, trim_leaves_blocks_with_a_chunk_in_use,
           ballast_is_committed_at_create_and_kept_by_trim, ballast_up_to_the_limit_is_served_from)

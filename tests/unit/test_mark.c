@@ -334,6 +334,76 @@ START_TEST(a_cleanup_of_before_may_be_forgotten)
 }
 END_TEST
 
+static harena *with_retain(size_t retain)
+{
+    harena_options options = HARENA_OPTIONS_INIT;
+
+    options.provider = provider;
+    options.retain = retain;
+    options.retain_none = retain == 0;
+    return SUCCEEDS(harena_create(&options));
+}
+
+START_TEST(no_more_of_a_run_stays_than_retain)
+{
+    static const size_t retains[] = {0, 1, CHUNK - 16, CHUNK, 2 * CHUNK - 1, 2 * CHUNK};
+
+    for (int which = 0; which < 6 * 2 * 4; which++) {
+        size_t retain = retains[which % 6], rest = (size_t)(which / 6 % 2) * 16;
+        size_t size = (size_t)(which / 12 + 1) * CHUNK - 40, cap;
+        harena *arena = with_retain(retain);
+        harena_mark mark;
+
+        memset(SUCCEEDS(harena_alloc(arena, opaque(100))), 1, 100);
+        memset(SUCCEEDS(harena_alloc(arena, opaque(2 * CHUNK - rest))), 1, 2 * CHUNK - rest);
+        mark = mark_of(arena);
+        cap = harena_cap(arena);
+        memset(SUCCEEDS(harena_alloc(arena, opaque(size))), 2, size);
+        ck_assert_uint_gt(harena_cap(arena), cap);
+        rewind_to(arena, mark);
+        ck_assert_uint_le(harena_cap(arena) - cap, retain);
+        harena_keep(arena);
+        memset(SUCCEEDS(harena_alloc(arena, opaque(size))), 3, size);
+        harena_reset(arena);
+        ck_assert_uint_le(harena_cap(arena) - cap, retain);
+        harena_release(arena);
+    }
+}
+END_TEST
+
+START_TEST(warm_memory_that_was_absorbed_goes)
+{
+    harena_options warm = HARENA_OPTIONS_INIT;
+
+    warm.provider = provider;
+    warm.retain = 64 * MIB;
+    for (int kept = 0; kept <= 1; kept++) {
+        harena *arena = with_retain(0), *from = SUCCEEDS(harena_create(&warm));
+        harena_mark mark;
+        size_t cap;
+
+        memset(SUCCEEDS(harena_alloc(arena, opaque(100))), 1, 100);
+        mark = mark_of(arena);
+        if (kept)
+            harena_keep(arena);
+        cap = harena_cap(arena);
+        for (size_t size = KIB; size <= MIB; size *= 2)
+            for (int i = 0; i < 64; i++)
+                memset(SUCCEEDS(harena_alloc(from, opaque(size))), i, size);
+        harena_reset(from);
+        ck_assert_int_eq(harena_absorb(arena, from), 0);
+        ck_assert_uint_gt(harena_cap(arena), cap + 16 * MIB);
+        if (kept)
+            harena_reset(arena);
+        else
+            rewind_to(arena, mark);
+        ck_assert_uint_eq(harena_cap(arena), cap);
+        ck_assert_uint_eq(in_use(provider), cap);
+        harena_release(arena);
+    }
+}
+END_TEST
+
 START_TEST(what_is_older_than_a_mark_does_not_grow_over_it)
 {
     static const size_t sizes[] = {100, 30000, 200000};
@@ -580,6 +650,7 @@ RUN_TESTS_AROUND("mark", before, after, rewind_restores_len_and_address,
                  a_mark_in_a_fixed_arena_takes_80_bytes,
                  a_marks_memory_is_not_given_up_for_a_large_object, lanes_have_no_marks,
                  cleanups_past_the_mark_run_newest_first, a_cleanup_of_before_may_be_forgotten,
+                 no_more_of_a_run_stays_than_retain, warm_memory_that_was_absorbed_goes,
                  what_is_older_than_a_mark_does_not_grow_over_it,
                  zeroed_memory_is_zero_after_a_rewind, marks_work_in_the_callers_memory,
                  a_window_of_the_callers_memory_goes_with_a_rewind, aligned_arenas_have_marks,

@@ -251,6 +251,31 @@ START_TEST(give_runs_the_cleanups)
 }
 END_TEST
 
+static void release_it(void *arena)
+{
+    harena_release(arena);
+}
+
+START_TEST(a_cleanup_may_not_take_the_arena_from_its_pool)
+{
+    harena_pool *pool = pool_of(0, 0);
+    harena *a = SUCCEEDS(harena_pool_acquire(pool, 1)), *b;
+
+    ck_assert_int_eq(harena_on_release(a, release_it, a), 0);
+    harena_pool_give(pool, a);
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), 1);
+    ck_assert_uint_eq(harena_pool_idle(pool), 1);
+    a = SUCCEEDS(harena_pool_acquire(pool, 1));
+    b = SUCCEEDS(harena_pool_acquire(pool, 1));
+    ck_assert_ptr_ne(a, b);
+    harena_release(a); /* outside of a cleanup it may */
+    harena_pool_give(pool, b);
+    ck_assert_uint_eq(harena_pool_idle(pool), 1);
+    harena_pool_destroy(pool);
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), 1);
+}
+END_TEST
+
 /* ---- misuse ---- */
 
 START_TEST(what_is_not_the_pools_is_refused)
@@ -590,9 +615,10 @@ RUN_TESTS_AROUND("pool", with_provider, without_provider, what_was_given_is_acqu
                  options_are_checked, arenas_have_the_options,
                  initial_is_there_in_each_acquired_arena,
                  retain_is_the_most_that_an_idle_arena_keeps, give_runs_the_cleanups,
-                 what_is_not_the_pools_is_refused, a_second_give_is_refused,
-                 an_arena_may_be_released_instead, an_arena_may_be_published_instead,
-                 arenas_that_are_out_outlive_the_pool, a_provider_with_a_pool_is_busy,
-                 records_are_used_again, the_provider_drops_what_is_idle_in_all_pools,
-                 the_soft_limit_empties_pools, the_hard_limit_empties_pools_before_it_refuses,
-                 the_child_of_a_fork_goes_on, what_is_given_above_the_soft_limit_does_not_stay)
+                 a_cleanup_may_not_take_the_arena_from_its_pool, what_is_not_the_pools_is_refused,
+                 a_second_give_is_refused, an_arena_may_be_released_instead,
+                 an_arena_may_be_published_instead, arenas_that_are_out_outlive_the_pool,
+                 a_provider_with_a_pool_is_busy, records_are_used_again,
+                 the_provider_drops_what_is_idle_in_all_pools, the_soft_limit_empties_pools,
+                 the_hard_limit_empties_pools_before_it_refuses, the_child_of_a_fork_goes_on,
+                 what_is_given_above_the_soft_limit_does_not_stay)

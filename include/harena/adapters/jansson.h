@@ -2,6 +2,8 @@
 /* jansson values in the current arena of the calling thread. Layer 8.
  *
  * Not for jansson 2.14.1 and later, unless configured with --disable-dtoa: it keeps memory of its hooks for ever, in statics.
+ * Its parser (2.14) does not survive that a larger request is refused and a smaller one served, as an arena does that is
+ * nearly full: it must have no limit that it can meet.
  * What json_dumps returns is the arena's, too: never for free(). */
 #ifndef HARENA_ADAPTERS_JANSSON_H
 #define HARENA_ADAPTERS_JANSSON_H
