@@ -169,8 +169,8 @@ void hri_arena_leave_home(struct hri_arena *a);
 /* Bytes that it holds for what has been allocated: no spare extents, no chunks that the window has not come to. */
 uint64_t hri_arena_need(const struct hri_arena *a);
 
-/* Runs the cleanups that are newer than `stop`. They may allocate and register, mark, and go back to what they have
- * marked themselves. `state`: as in hri_arena_guard_lock. */
+/* Runs the cleanups that are newer than `stop`. They may allocate and register, and each may mark and go back to
+ * what it has marked itself. `state`: as in hri_arena_guard_lock. */
 void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop, const char *state);
 
 /* As harena_reset, but it keeps up to `retain` bytes. */

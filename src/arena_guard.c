@@ -113,13 +113,13 @@ bool hri_arena_not_own(harena *a, const char *call)
 void hri_arena_guard_lock(struct hri_arena *a, const char *state)
 {
     a->state = state;
-    a->window.ops = &released_ops;
+    hri_store_relaxed(&a->window.ops, &released_ops);      /* relaxed: figures may be asked for */
     hri_store_relaxed(&a->window.limit, a->window.cursor); /* nothing is served inline */
 }
 
 void hri_arena_guard_unlock(struct hri_arena *a)
 {
-    a->window.ops = &hri_arena_ops;
+    hri_store_relaxed(&a->window.ops, &hri_arena_ops);
     hri_store_relaxed(&a->window.limit, a->hidden ? a->window.cursor : a->window.end);
 }
 

@@ -113,6 +113,7 @@ void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop, const
 {
     const struct harena_ops *ops = a->window.ops;
     struct hri_mark *marks_before = a->marks_before;
+    const char *state_before = a->state;
     const bool was_cleaning = a->cleaning;
 
     if (a->cleanups == stop)
@@ -120,11 +121,15 @@ void hri_arena_run_cleanups(struct hri_arena *a, struct hri_cleanup *stop, const
     a->cleaning = true;
     a->marks_before = a->marks;
     a->state = state;
-    if (ops ==
-        &hri_arena_ops) /* relaxed: read by who asks for figures, which are the same in both */
+    /* Relaxed: read by who asks for figures, which are the same in both. */
+    if (ops == &hri_arena_ops)
         hri_store_relaxed(&a->window.ops, &hri_arena_cleaning_ops);
-    hri_cleanup_run(&a->cleanups, stop);
+    while (a->cleanups != stop) {
+        hri_cleanup_run_newest(&a->cleanups);
+        a->marks = a->marks_before; /* its marks may remember what has been run since */
+    }
     hri_store_relaxed(&a->window.ops, ops);
+    a->state = state_before;
     a->marks_before = marks_before;
     a->cleaning = was_cleaning;
 }

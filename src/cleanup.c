@@ -9,16 +9,20 @@ static void nothing(void *ctx)
     (void)ctx;
 }
 
-void hri_cleanup_run(struct hri_cleanup **list, const struct hri_cleanup *stop)
+void hri_cleanup_run_newest(struct hri_cleanup **list)
 {
-    struct hri_cleanup *cleanup;
+    struct hri_cleanup *cleanup = *list;
 
+    *list = cleanup->next; /* first: the cleanup may register more */
     hri_thread_cleanups++;
-    while ((cleanup = *list) != stop) {
-        *list = cleanup->next; /* first: the cleanup may register more */
-        cleanup->fn(cleanup->ctx);
-    }
+    cleanup->fn(cleanup->ctx);
     hri_thread_cleanups--;
+}
+
+void hri_cleanup_run(struct hri_cleanup **list)
+{
+    while (*list != NULL)
+        hri_cleanup_run_newest(list);
 }
 
 bool hri_cleanup_forget(struct hri_cleanup **list, harena_cleanup_fn fn, void *ctx, bool in_place)

@@ -11,9 +11,11 @@ struct hri_cleanup {
     void *ctx;
 };
 
-/* Runs those newer than `stop` (NULL: all), newest first, also those that are registered meanwhile; *list is `stop` then.
- * One thread. */
-void hri_cleanup_run(struct hri_cleanup **list, const struct hri_cleanup *stop);
+/* Runs the newest one, which may register more; the list is not empty. One thread. */
+void hri_cleanup_run_newest(struct hri_cleanup **list);
+
+/* Runs all, newest first, also those that are registered meanwhile. One thread. */
+void hri_cleanup_run(struct hri_cleanup **list);
 
 /* Forgets the newest match. `in_place`: its record stays on the list, because somebody may remember it as a stop; the
  * oldest one's does anyway, as long as there are newer ones. False: there is none. One thread. */

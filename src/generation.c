@@ -153,7 +153,7 @@ void hri_generation_destroy(struct hri_generation *g)
 
     hri_store_relaxed(&g->is_retired, 0); /* what a cleanup takes goes back in a moment */
     (void)hri_load_acquire(&g->cleanups); /* PAIR cleanup-1: what other threads registered */
-    hri_cleanup_run(&g->cleanups, NULL);  /* in place: a cleanup may register more */
+    hri_cleanup_run(&g->cleanups);        /* in place: a cleanup may register more */
     bytes = put_list(g, (uint32_t)(hri_load_acquire(&g->bump) >> 32)); /* PAIR bump-1 */
     bytes += put_list(g, hri_load_acquire(&g->run_list));              /* PAIR runs-1 */
     for (uint32_t i = 0; i < lanes; i++)

@@ -42,7 +42,7 @@ static struct hri_mark *push(struct hri_arena *a)
     return mark;
 }
 
-/* From this record on nobody may go back now: below is what cleanups that run must not take away from who runs them.
+/* From this record on nobody may go back now: below is what a cleanup that runs must not take away from who runs it.
  * NULL: to all of them. */
 static const struct hri_mark *below_all(const struct hri_arena *a)
 {

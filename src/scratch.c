@@ -22,8 +22,8 @@ static void release(int i)
 
     if (window == NULL)
         return;
-    scratch[i] = NULL; /* first: a cleanup may use a scratch arena */
-    window->ops = &hri_arena_ops;
+    scratch[i] = NULL;                               /* first: a cleanup may use a scratch arena */
+    hri_store_relaxed(&window->ops, &hri_arena_ops); /* as in hri_arena_run_cleanups */
     harena_release(window);
 }
 

@@ -268,7 +268,7 @@ HARENA_API HARENA_NODISCARD harena_mark harena_mark_get(harena *a);
  * absorbed since; up to `retain` bytes of it stay warm. The mark stays good, later ones die.
  * Thread: owner.
  * Fails: -EINVAL, nothing changed: the zero mark, one that has died or is another arena's, NULL;
- *     in a cleanup of `a`: one from before the cleanups began.
+ *     in a cleanup of `a`: one that was not taken in this cleanup.
  * Cost: O(later marks with allocations between them, chunks taken since); some 10 ns where no
  *     chunk was taken. */
 HARENA_API int harena_rewind(harena *a, harena_mark mark);
@@ -285,7 +285,8 @@ HARENA_API void harena_keep_none(harena *a);
 typedef void (*harena_cleanup_fn)(void *ctx);
 
 /* Registers `fn(ctx)` to run at a rewind past it, reset, release, or after the grace period on RCU's worker;
- * newest first. A cleanup may use `a`: allocate, register more, mark and go back to its own marks. What would empty
+ * newest first. A cleanup may use `a`: allocate, register more, mark and go back to its own marks, which die when
+ * it returns. What would empty
  * `a`, end it or hand it on (reset, release, absorb, publish, pool give) does nothing there: MISUSE event. On a lane:
  * when its generation is reclaimed.
  * Thread: owner.

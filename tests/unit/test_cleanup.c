@@ -392,6 +392,46 @@ static void go_back(void *ctx)
     note(&letters['g' - 'a']);
 }
 
+/* Where an earlier cleanup was, with a frame or without, is no place to go back to: what was to run since has run. */
+static harena_mark of_another;
+
+static void leave_a_mark(void *ctx)
+{
+    registered(note, 'd');
+    of_another = harena_mark_get(ctx);
+    memset(SUCCEEDS(harena_alloc(ctx, opaque(100))), 1, 100);
+    registered(note, 'e');
+    note(&letters['m' - 'a']);
+}
+
+static void go_to_anothers_mark(void *ctx)
+{
+    ck_assert_int_eq(harena_rewind(ctx, of_another), -EINVAL);
+    note(&letters['x' - 'a']);
+}
+
+START_TEST(none_may_go_back_to_anothers_mark)
+{
+    registered(note, 'a');
+    for (int how = 0; how < 3; how++) {
+        harena_mark mark = harena_mark_get(arena);
+
+        ran_count = 0;
+        memset(ran, 0, sizeof ran);
+        ck_assert_int_eq(harena_on_release(arena, go_to_anothers_mark, arena), 0);
+        ck_assert_int_eq(harena_on_release(arena, leave_a_mark, arena), 0);
+        if (how == 0)
+            ck_assert_int_eq(harena_rewind(arena, mark), 0);
+        else if (how == 1)
+            harena_reset(arena);
+        else
+            harena_release(arena);
+        ck_assert_str_eq(ran, how == 1 ? "medxa" : "medx");
+    }
+    arena = arena_of(provider, 0);
+}
+END_TEST
+
 START_TEST(one_may_go_back_to_its_own_marks_alone)
 {
     harena_mark middle;
@@ -436,5 +476,5 @@ RUN_TESTS_AROUND("cleanup", with_arena, without_arena, reset_runs_them_newest_fi
                  forget_works_at_every_place, forget_of_what_is_not_there_is_false,
                  null_context_is_a_context, null_arena_or_function_is_invalid,
                  registration_in_a_full_arena_is_refused_and_the_others_run,
-                 none_may_end_its_own_arena, one_may_go_back_to_its_own_marks_alone,
-                 cleanups_are_counted_in_len)
+                 none_may_end_its_own_arena, none_may_go_back_to_anothers_mark,
+                 one_may_go_back_to_its_own_marks_alone, cleanups_are_counted_in_len)

@@ -179,6 +179,36 @@ START_TEST(a_cleanup_of_a_frame_may_use_frames)
 }
 END_TEST
 
+static void begin_alone(void *scratch)
+{
+    ck_assert_ptr_eq(harena_scratch_begin(NULL), scratch);
+}
+
+static void end_alone(void *scratch)
+{
+    harena_scratch_end(scratch);
+}
+
+/* A frame ends with the cleanup that began it. */
+START_TEST(a_cleanup_may_not_end_anothers_frame)
+{
+    harena *outer = SUCCEEDS(harena_scratch_begin(NULL)), *inner;
+    struct events events = {0};
+
+    ck_assert_int_eq(harena_provider_on_event(NULL, record_event, &events), 0);
+    ck_assert_int_eq(harena_on_release(outer, count, NULL), 0);
+    inner = SUCCEEDS(harena_scratch_begin(NULL));
+    ck_assert_int_eq(harena_on_release(inner, end_alone, inner), 0);
+    ck_assert_int_eq(harena_on_release(inner, begin_alone, inner), 0);
+    harena_scratch_end(inner);
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), 1);
+    ck_assert_uint_eq(ran, 0);
+    harena_scratch_end(outer);
+    ck_assert_uint_eq(ran, 1);
+    ck_assert_uint_eq(events_of(&events, HARENA_EVENT_MISUSE), 1);
+}
+END_TEST
+
 START_TEST(an_end_too_many_is_told_of)
 {
     harena *scratch = SUCCEEDS(harena_scratch_begin(NULL)), *arena = arena_of(NULL, 0);
@@ -413,9 +443,9 @@ END_TEST
 RUN_TESTS("scratch", scratch_is_gone_at_its_end, scratches_nest, scratch_is_never_the_one_to_avoid,
           an_end_of_one_leaves_the_other_alone, it_cannot_be_emptied_or_released,
           cleanups_and_marks_of_a_scratch, a_cleanup_of_a_frame_may_use_frames,
-          an_end_too_many_is_told_of, a_thread_that_ends_leaves_nothing,
-          destructors_may_use_scratch_arenas, no_memory_is_null_and_enomem,
-          a_clone_outlives_its_arena, memory_of_any_origin_is_cloned, bad_arguments_of_clone,
-          a_rewind_to_before_a_frame_ends_it, a_mark_dies_with_its_frame,
+          a_cleanup_may_not_end_anothers_frame, an_end_too_many_is_told_of,
+          a_thread_that_ends_leaves_nothing, destructors_may_use_scratch_arenas,
+          no_memory_is_null_and_enomem, a_clone_outlives_its_arena, memory_of_any_origin_is_cloned,
+          bad_arguments_of_clone, a_rewind_to_before_a_frame_ends_it, a_mark_dies_with_its_frame,
           a_failure_is_forgotten_with_the_outermost_frame,
           a_cleanup_at_the_threads_end_leaves_nothing)
