@@ -341,7 +341,8 @@ void harena_shared_release(harena_shared *shared)
     hri_retire(s->domain, &s->retired, s->name);
 }
 
-static int empty_now(struct shared *s, const char *how)
+/* `then`: what cleanups find in its place. */
+static int empty_now(struct shared *s, harena_view *then, const char *how)
 {
     harena_view *view = hri_load_acquire(&s->present.generation); /* PAIR generation-1 */
 
@@ -349,8 +350,8 @@ static int empty_now(struct shared *s, const char *how)
         return -ESHUTDOWN;
     if (view == hri_view_empty)
         return 0;
-    hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
-    hri_fetch_add_relaxed(&s->resets, 1);                      /* relaxed: a figure */
+    hri_store_release(&s->present.generation, then); /* PAIR generation-1 */
+    hri_fetch_add_relaxed(&s->resets, 1);            /* relaxed: a figure */
     note_peak(s, hri_generation_of(view));
     HRI_PROBE(reset, s->name, 0);
     HRI_TRACE("reset shared=%s now=1", s->name);
@@ -364,14 +365,14 @@ int harena_shared_reset_now(harena_shared *shared)
 {
     if (shared == NULL || is_gone(shared_of(shared), "harena_shared_reset_now"))
         return -EINVAL;
-    return empty_now(shared_of(shared), "reset");
+    return empty_now(shared_of(shared), hri_view_empty, "reset");
 }
 
 void harena_shared_release_now(harena_shared *shared)
 {
     if (shared == NULL || is_released_again(shared_of(shared), "harena_shared_release_now"))
         return;
-    empty_now(shared_of(shared), "release");
+    empty_now(shared_of(shared), hri_view_closed, "release");
     HRI_TRACE("release shared=%s now=1", shared_of(shared)->name);
     free_record(shared_of(shared));
 }

@@ -287,7 +287,7 @@ typedef void (*harena_cleanup_fn)(void *ctx);
 /* Registers `fn(ctx)` to run at a rewind past it, reset, release, or after the grace period on RCU's worker;
  * newest first. A cleanup may use `a`: allocate, register more, mark and go back to its own marks, which die when
  * it returns. What would empty
- * `a`, end it or hand it on (reset, release, absorb, publish, pool give) does nothing there: MISUSE event. On a lane:
+ * `a`, end it or hand it on (reset, release, absorb, publish, pool give), or absorb into it, does nothing there: MISUSE event. On a lane:
  * when its generation is reclaimed.
  * Thread: owner.
  * Fails: -ENOMEM; -EINVAL: NULL arena or fn; -ESHUTDOWN: lane of a closed view.

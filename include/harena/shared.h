@@ -265,7 +265,7 @@ HARENA_API void harena_shared_close(harena_shared *s);
 HARENA_API void harena_shared_release(harena_shared *s);
 
 /* The caller knows that nobody else is there: memory is back at once, cleanups run on this
- * thread. NULL: -EINVAL, nothing.
+ * thread; after a release they find the arena closed. NULL: -EINVAL, nothing.
  * Thread: any, alone.
  * Fails: 0; -ESHUTDOWN: closed. */
 HARENA_API int harena_shared_reset_now(harena_shared *s);

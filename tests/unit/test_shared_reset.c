@@ -262,6 +262,25 @@ START_TEST(release_now_gives_all_back_at_once)
 }
 END_TEST
 
+static void use_what_goes(void *shared)
+{
+    int cleanups = 0;
+
+    FAILS(ESHUTDOWN, harena_shared_alloc(shared, opaque(100)));
+    ck_assert_int_eq(harena_shared_on_release(shared, count_up, &cleanups), -ESHUTDOWN);
+}
+
+/* What a cleanup took then would belong to nothing that is given back. */
+START_TEST(release_now_is_closed_to_its_cleanups)
+{
+    harena_shared *shared = made();
+
+    ck_assert_int_eq(harena_shared_on_release(shared, use_what_goes, shared), 0);
+    harena_shared_release_now(shared);
+    ck_assert_uint_eq(in_use(provider), 0);
+}
+END_TEST
+
 START_TEST(release_keeps_a_reader_safe)
 {
     harena_shared *shared = made();
@@ -403,8 +422,8 @@ RUN_TESTS_AROUND("shared_reset", with_provider, without_provider,
                  generations_of_nothing_end_at_the_deferred_limit,
                  what_views_take_after_a_reset_is_deferred,
                  what_a_cleanup_takes_goes_back_with_the_rest, reset_now_gives_memory_back_at_once,
-                 release_now_gives_all_back_at_once, release_keeps_a_reader_safe,
-                 they_come_and_go_without_growth, limit_bounds_one_generation,
-                 what_succeeds_tells_of_no_limit,
+                 release_now_gives_all_back_at_once, release_now_is_closed_to_its_cleanups,
+                 release_keeps_a_reader_safe, they_come_and_go_without_growth,
+                 limit_bounds_one_generation, what_succeeds_tells_of_no_limit,
                  what_the_provider_refused_does_not_count_against_the_limit,
                  limit_of_less_than_a_chunk_serves_nothing)
