@@ -176,7 +176,7 @@ int harena_provider_barrier(harena_provider *provider)
     if (p == NULL)
         return 0; /* no default provider: nothing can have been retired */
     own = hri_rcu_or_default(p->rcu);
-    if (hri_thread_cleanups != 0 || !leave_if_qsbr(own, &own_offline))
+    if (hri_thread_cleanups != 0 || hri_thread_is_worker || !leave_if_qsbr(own, &own_offline))
         return -EDEADLK;
     while (count < HRI_PROVIDER_DOMAINS) {
         domains[count] = hri_load_acquire(&p->domains[count]); /* PAIR domain-1 */
@@ -208,14 +208,18 @@ static void wait_for_callbacks(struct hri_domain *domain)
 
 int harena_provider_destroy(harena_provider *p)
 {
-    uint64_t taken, free_warm;
+    uint64_t taken, free_warm, retired;
     int result;
 
     if (p == NULL || hri_provider_is_default(p))
         return -EINVAL;
-    result = harena_provider_barrier(p);
-    if (result != 0)
-        return result;
+    do { /* again after cleanups that have retired more */
+        retired =
+            hri_load_relaxed(&p->retired); /* relaxed: the barrier orders what its cleanups count */
+        result = harena_provider_barrier(p);
+        if (result != 0)
+            return result;
+    } while (hri_load_relaxed(&p->retired) != retired); /* relaxed: as above */
     hri_guard_flush(p);
     hri_blocks_count(&p->blocks, &taken, &free_warm);
     if (hri_load_relaxed(&p->live) != 0 || taken != 0) /* relaxed: the caller is alone */

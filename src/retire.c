@@ -139,6 +139,7 @@ static void on_grace_period(struct rcu_head *head)
     struct hri_shard *shard;
 
     hri_rcu_called(head); /* before anything else is read */
+    hri_thread_is_worker = true;
     shard = call->shard;
     if (call->armed != hri_this_process() && !inherit(shard, call))
         return;
@@ -269,7 +270,7 @@ static bool may_have_inherited(harena_provider *p)
 /* Whether the caller is a reader itself, or what a reader waits for. */
 static bool may_not_wait(harena_provider *p)
 {
-    if (hri_thread_cleanups != 0)
+    if (hri_thread_cleanups != 0 || hri_thread_is_worker)
         return true;
     for (int i = 0; i < HRI_PROVIDER_DOMAINS; i++) {
         struct hri_domain *domain = hri_load_acquire(&p->domains[i]); /* PAIR domain-1 */
@@ -304,6 +305,7 @@ static bool wait_for_reclaim(harena_provider *p, uint32_t seen)
 static void nothing(struct rcu_head *head)
 {
     (void)head;
+    hri_thread_is_worker = true;
 }
 
 static struct hri_domain *make_domain(harena_provider *p, const struct rcu_flavor_struct *flavor)

@@ -25,6 +25,7 @@
 
 __thread uint32_t harena_thread_word;
 __thread uint32_t hri_thread_cleanups;
+__thread bool hri_thread_is_worker;
 
 /* Of a thread's destructors, from the first one with an identity. ThreadSanitizer gives up its own record of the thread
  * in the very last one that there is: an atomic access after that would crash it. */
@@ -52,12 +53,13 @@ static void give(uint32_t word)
 static void at_thread_exit(void *round)
 {
     uintptr_t rounds = (uintptr_t)round;
-    uint32_t word = harena_thread_word;
+    uint32_t word;
 
     if (rounds < LAST_ROUND && pthread_setspecific(exit_key, (void *)(rounds + 1)) == 0)
         return;
     if (at_exit_of_thread != NULL)
         at_exit_of_thread();
+    word = harena_thread_word; /* now: in a child that a cleanup has forked it is another */
     harena_thread_word = HRI_THREAD_GONE;
     if (word != HRI_THREAD_UNKNOWN && word != HRI_THREAD_GONE)
         give(word);
@@ -69,6 +71,7 @@ static void in_forked_child(void)
     numbered = 0;
     hri_stack_init(&free_identities);
     harena_thread_word = HRI_THREAD_UNKNOWN;
+    hri_thread_is_worker = false; /* the child has workers of its own */
 }
 
 __attribute__((constructor)) static void at_load(void)

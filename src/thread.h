@@ -53,4 +53,7 @@ uint32_t hri_thread_forks(void);
 /* How deep this thread stands in cleanups that run for a reclaim, reset or release. */
 extern __thread uint32_t hri_thread_cleanups __attribute__((tls_model("initial-exec")));
 
+/* Whether it is a worker of call_rcu's, which must not wait for callbacks: known once it has called the library back. */
+extern __thread bool hri_thread_is_worker __attribute__((tls_model("initial-exec")));
+
 #endif

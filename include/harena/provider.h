@@ -69,7 +69,7 @@ typedef void (*harena_event_fn)(void *ctx, const harena_event *event);
 /* The application's own memory. 0 or -errno; a refused purge is not an error. All may be called
  * from any thread. `commit` comes before memory is used for the first time and after a purge of a
  * whole block; it may come again, also by several threads at once, for a block that is in use by
- * now: then it must leave the contents alone. */
+ * now: then it must leave the contents alone. They must not call the library. */
 typedef struct harena_page_source {
     void *ctx;
     void *(*reserve)(void *ctx, size_t bytes, size_t align); /* NULL: refused */
@@ -154,7 +154,7 @@ HARENA_API int harena_provider_on_event(harena_provider *provider, harena_event_
 /* Gives the region back, after waiting for what is deferred.
  * Thread: any, when no other call on the provider is under way or follows.
  * Fails: -EBUSY: an arena, shared arena, pool or raw chunk lives, nothing changed but that what was
- *     deferred is back; -EDEADLK: in a read section or a cleanup; -EINVAL: NULL or the default
+ *     deferred is back; -EDEADLK: in a read section, a cleanup or a callback of call_rcu; -EINVAL: NULL or the default
  *     provider.
  * Cost: a grace period and a few system calls.
  * Lifetime: all memory of the provider is gone. */
@@ -211,7 +211,7 @@ HARENA_API int harena_provider_tick(harena_provider *provider);
  * QSBR thread: it goes offline meanwhile (a quiescent state). Do not hold a lock that a cleanup
  * or a reader wants. NULL provider: the default one.
  * Thread: any that may wait for a grace period of those flavours.
- * Fails: 0; -EDEADLK: in a read section or in a cleanup, nothing waited for; -ENOMEM, only in
+ * Fails: 0; -EDEADLK: in a read section, a cleanup or a callback of call_rcu, nothing waited for; -ENOMEM, only in
  *     the child of a fork: no record.
  * Cost: a grace period; more when another thread's batch is in flight. */
 HARENA_API int harena_provider_barrier(harena_provider *provider);

@@ -260,7 +260,7 @@ HARENA_API void harena_shared_close(harena_shared *s);
 
 /* Retires content and handle: gone after a grace period. NULL: nothing.
  * Thread: any that may use call_rcu, once; no call may begin after it outside a section that was
- *     entered before it.
+ *     entered before it, so none in a cleanup that runs afterwards.
  * Fails: never; above deferred_limit: event. */
 HARENA_API void harena_shared_release(harena_shared *s);
 

@@ -52,6 +52,7 @@ struct coroutine {
     uint32_t sections;           /* begun so far */
     int depth;                   /* of open ones */
     uint32_t identity, cleanups; /* its thread-local words */
+    bool is_worker;
     int error;
 };
 

@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <sched.h>
+#include <urcu-bp.h>
 
 /* ---- destroy and barrier ---- */
 
@@ -274,6 +275,58 @@ START_TEST(a_hard_limit_in_need_takes_back_what_waits_for_nobody)
 }
 END_TEST
 
+static harena_provider *of_callback;
+static int answers[2];
+
+static void end_provider(struct rcu_head *head)
+{
+    (void)head;
+    answers[0] = harena_provider_barrier(of_callback);
+    answers[1] = harena_provider_destroy(of_callback);
+}
+
+/* It would wait for the worker that it runs on. */
+START_TEST(barrier_and_destroy_in_a_callback_of_rcu_give_edeadlk)
+{
+    static struct rcu_head head;
+    harena *arena;
+    int cleanups = 0;
+
+    of_callback = provider_of(64 * MIB, 0, NULL);
+    arena = arena_of(of_callback, 0);
+    ck_assert_int_eq(harena_on_release(arena, count_up, &cleanups), 0);
+    harena_release_rcu(arena);
+    urcu_bp_call_rcu(&head, end_provider);
+    urcu_bp_barrier();
+    ck_assert_int_eq(answers[0], -EDEADLK);
+    ck_assert_int_eq(answers[1], -EDEADLK);
+    ends_clean(of_callback);
+    ck_assert_int_eq(cleanups, 1);
+}
+END_TEST
+
+static harena *chain[4];
+
+static void retire_next(void *place)
+{
+    harena_release_rcu(*(harena **)place);
+}
+
+START_TEST(destroy_waits_for_what_cleanups_retire)
+{
+    harena_provider *provider = provider_of(64 * MIB, 0, NULL);
+
+    for (int i = 0; i < 4; i++) {
+        chain[i] = arena_of(provider, 0);
+        memset(SUCCEEDS(harena_alloc(chain[i], opaque(1000))), i, 1000);
+        if (i > 0)
+            ck_assert_int_eq(harena_on_release(chain[i - 1], retire_next, &chain[i]), 0);
+    }
+    harena_release_rcu(chain[0]);
+    ck_assert_int_eq(harena_provider_destroy(provider), 0);
+}
+END_TEST
+
 static struct hri_os real;
 static unsigned woken;
 
@@ -316,4 +369,6 @@ RUN_TESTS("barrier", destroy_is_busy_while_anything_lives, destroy_waits_for_wha
           barrier_and_destroy_in_a_cleanup_give_edeadlk, barrier_waits_for_another_threads_section,
           cleanups_after_a_grace_period_run_on_rcus_worker,
           retired_memory_is_deferred_until_readers_leave,
-          a_hard_limit_in_need_takes_back_what_waits_for_nobody, whoever_is_woken_in_vain_waits_on)
+          a_hard_limit_in_need_takes_back_what_waits_for_nobody, whoever_is_woken_in_vain_waits_on,
+          barrier_and_destroy_in_a_callback_of_rcu_give_edeadlk,
+          destroy_waits_for_what_cleanups_retire)

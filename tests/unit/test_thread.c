@@ -2,6 +2,7 @@
 /* Thread identity: given at first use, unique among the living, reused after the dead. */
 #include "unit.h"
 
+#include "ck.h"
 #include "thread.h"
 
 #include <sys/wait.h>
@@ -112,6 +113,72 @@ START_TEST(a_child_process_is_somebody_else)
 }
 END_TEST
 
+/* ThreadSanitizer does not allow it if the process had several. */
+static bool may_the_child_have_threads(void)
+{
+#ifdef HRI_TSAN
+    return false;
+#else
+    return true;
+#endif
+}
+
+static pid_t forked = -1;
+
+static void fork_at_the_end(void)
+{
+    forked = fork();
+    if (forked == 0)
+        hri_thread_word();
+}
+
+/* After the library's own destructor, which has the last round but one. */
+static void look_at_the_living(void *round)
+{
+    enum { THREADS = 3 };
+    pthread_t threads[THREADS];
+    uint32_t words[THREADS];
+
+    if ((uintptr_t)round < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        pthread_setspecific(key, (void *)((uintptr_t)round + 1));
+        return;
+    }
+    if (forked != 0)
+        return;
+    pthread_barrier_init(&all_there, NULL, THREADS);
+    for (int at = 0; at < THREADS; at++)
+        if (pthread_create(&threads[at], NULL, ask_together, &words[at]) != 0)
+            _exit(2);
+    for (int at = 0; at < THREADS; at++)
+        pthread_join(threads[at], NULL);
+    _exit(words[0] == words[1] || words[0] == words[2] || words[1] == words[2]);
+}
+
+static void *end_with_a_fork(void *unused)
+{
+    (void)unused;
+    hri_thread_word();
+    ck_assert_int_eq(pthread_setspecific(key, (void *)1), 0);
+    return NULL;
+}
+
+/* As a cleanup of a scratch arena may at its thread's end: what ends in the child is the child's number. */
+START_TEST(a_thread_that_forks_at_its_end_gives_one_number_back)
+{
+    int status;
+
+    if (!may_the_child_have_threads())
+        return;
+    hri_thread_word();
+    ck_assert_int_eq(pthread_key_create(&key, look_at_the_living), 0);
+    hri_thread_at_exit(fork_at_the_end);
+    on_another_thread(end_with_a_fork, NULL);
+    ck_assert_int_gt(forked, 0);
+    ck_assert_int_eq(waitpid(forked, &status, 0), forked);
+    ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 RUN_TESTS("thread", unknown_until_asked_then_for_good, the_dead_threads_number_is_reused,
           a_number_taken_in_a_destructor_comes_back, the_living_have_numbers_of_their_own,
-          a_child_process_is_somebody_else)
+          a_child_process_is_somebody_else, a_thread_that_forks_at_its_end_gives_one_number_back)
