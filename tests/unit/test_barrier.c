@@ -281,8 +281,8 @@ static int answers[2];
 static void end_provider(struct rcu_head *head)
 {
     (void)head;
-    answers[0] = harena_provider_barrier(of_callback);
-    answers[1] = harena_provider_destroy(of_callback);
+    __atomic_store_n(&answers[0], harena_provider_barrier(of_callback), __ATOMIC_RELAXED);
+    __atomic_store_n(&answers[1], harena_provider_destroy(of_callback), __ATOMIC_RELEASE);
 }
 
 /* It would wait for the worker that it runs on. */
@@ -298,8 +298,8 @@ START_TEST(barrier_and_destroy_in_a_callback_of_rcu_give_edeadlk)
     harena_release_rcu(arena);
     urcu_bp_call_rcu(&head, end_provider);
     urcu_bp_barrier();
-    ck_assert_int_eq(answers[0], -EDEADLK);
-    ck_assert_int_eq(answers[1], -EDEADLK);
+    ck_assert_int_eq(__atomic_load_n(&answers[1], __ATOMIC_ACQUIRE), -EDEADLK);
+    ck_assert_int_eq(__atomic_load_n(&answers[0], __ATOMIC_RELAXED), -EDEADLK);
     ends_clean(of_callback);
     ck_assert_int_eq(cleanups, 1);
 }
