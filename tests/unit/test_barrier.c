@@ -4,6 +4,7 @@
 #include "unit.h"
 
 #include <sched.h>
+#include <semaphore.h>
 #include <urcu-bp.h>
 
 /* ---- destroy and barrier ---- */
@@ -277,12 +278,14 @@ END_TEST
 
 static harena_provider *of_callback;
 static int answers[2];
+static sem_t answered;
 
 static void end_provider(struct rcu_head *head)
 {
     (void)head;
-    __atomic_store_n(&answers[0], harena_provider_barrier(of_callback), __ATOMIC_RELAXED);
-    __atomic_store_n(&answers[1], harena_provider_destroy(of_callback), __ATOMIC_RELEASE);
+    answers[0] = harena_provider_barrier(of_callback);
+    answers[1] = harena_provider_destroy(of_callback);
+    sem_post(&answered);
 }
 
 /* It would wait for the worker that it runs on. */
@@ -296,10 +299,12 @@ START_TEST(barrier_and_destroy_in_a_callback_of_rcu_give_edeadlk)
     arena = arena_of(of_callback, 0);
     ck_assert_int_eq(harena_on_release(arena, count_up, &cleanups), 0);
     harena_release_rcu(arena);
+    ck_assert_int_eq(sem_init(&answered, 0, 0), 0);
     urcu_bp_call_rcu(&head, end_provider);
-    urcu_bp_barrier();
-    ck_assert_int_eq(__atomic_load_n(&answers[1], __ATOMIC_ACQUIRE), -EDEADLK);
-    ck_assert_int_eq(__atomic_load_n(&answers[0], __ATOMIC_RELAXED), -EDEADLK);
+    while (sem_wait(&answered) != 0)
+        continue;
+    ck_assert_int_eq(answers[0], -EDEADLK);
+    ck_assert_int_eq(answers[1], -EDEADLK);
     ends_clean(of_callback);
     ck_assert_int_eq(cleanups, 1);
 }
