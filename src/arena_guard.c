@@ -119,7 +119,7 @@ void hri_arena_guard_lock(struct hri_arena *a, const char *state)
 
 void hri_arena_guard_unlock(struct hri_arena *a)
 {
-    hri_store_relaxed(&a->window.ops, &hri_arena_ops);
+    hri_store_relaxed(&a->window.ops, &hri_arena_ops); /* relaxed: as above */
     hri_store_relaxed(&a->window.limit, a->hidden ? a->window.cursor : a->window.end);
 }
 

@@ -19,7 +19,7 @@ enum { HRI_GUARD_KEPT = 256 };
 void *hri_guard_keep(harena_provider *provider, enum hri_guard_kind kind, void *record);
 
 /* Something was done with an arena that was released already, or is in another `state` that does not allow it: an event, if
- * there is a provider, and a line on standard error. */
+ * there is a provider, and, if `is_told`, a line on standard error. */
 void hri_guard_misuse(const harena_provider *provider, const char *name, const char *call,
                       const char *state, bool is_told);
 
