@@ -15,14 +15,23 @@ enum {
 };
 
 /* The inline paths, for callers that do not inline. */
+extern inline void harena_buf_init(harena_buf *b, harena *arena);
 extern inline int harena_buf_write(harena_buf *b, const void *bytes, size_t size);
+extern inline int harena_buf_write_byte(harena_buf *b, unsigned char byte);
+extern inline int harena_buf_write_string(harena_buf *b, const char *string);
+extern inline void *harena_buf_reserve(harena_buf *b, size_t size);
+extern inline void harena_buf_commit(harena_buf *b, size_t size);
 extern inline size_t harena_buf_read(harena_buf *b, void *to, size_t size);
+extern inline int harena_buf_read_byte(harena_buf *b);
 extern inline void *harena_buf_next(harena_buf *b, size_t *size);
-
-void harena_buf_init(harena_buf *b, harena *arena)
-{
-    *b = (harena_buf){.arena = arena};
-}
+extern inline char *harena_buf_bytes(const harena_buf *b);
+extern inline const char *harena_buf_string(harena_buf *b);
+extern inline size_t harena_buf_len(const harena_buf *b);
+extern inline size_t harena_buf_cap(const harena_buf *b);
+extern inline int harena_buf_truncate(harena_buf *b, size_t unread);
+extern inline void harena_buf_reset(harena_buf *b);
+extern inline ssize_t harena_buf_write_to(harena_buf *b, int fd);
+extern inline ssize_t harena_buf_read_from(harena_buf *b, int fd);
 
 static int fail(harena_buf *b, int error)
 {
@@ -81,7 +90,7 @@ static inline int make_room(harena_buf *b, size_t size)
     return grow(b, size, true);
 }
 
-void *harena_buf_reserve(harena_buf *b, size_t size)
+void *harena_buf_reserve_slow(harena_buf *b, size_t size)
 {
     int result = make_room(b, hri_max(size, 1));
 
@@ -90,11 +99,6 @@ void *harena_buf_reserve(harena_buf *b, size_t size)
         return NULL;
     }
     return b->data + b->len;
-}
-
-void harena_buf_commit(harena_buf *b, size_t size)
-{
-    b->len += hri_min(size, b->cap - b->len);
 }
 
 /* ---- write ---- */
@@ -118,20 +122,6 @@ int harena_buf_write_slow(harena_buf *b, const void *bytes, size_t size)
     memmove(b->data + b->len, bytes, size);
     b->len += size;
     return 0;
-}
-
-int harena_buf_write_byte(harena_buf *b, unsigned char byte)
-{
-    int result = make_room(b, 1);
-
-    if (result == 0)
-        b->data[b->len++] = (char)byte;
-    return result;
-}
-
-int harena_buf_write_string(harena_buf *b, const char *string)
-{
-    return string != NULL ? harena_buf_write(b, string, strlen(string)) : fail(b, EINVAL);
 }
 
 /* Formats into the room there is; *length is what it takes, without its NUL. */
@@ -203,19 +193,7 @@ size_t harena_buf_read_slow(harena_buf *b, void *to, size_t size)
     return size;
 }
 
-int harena_buf_read_byte(harena_buf *b)
-{
-    size_t size = 1;
-
-    return b->off != b->len ? (unsigned char)*take(b, &size) : -1;
-}
-
-char *harena_buf_bytes(const harena_buf *b)
-{
-    return b->data != NULL ? b->data + b->off : NULL;
-}
-
-const char *harena_buf_string(harena_buf *b)
+const char *harena_buf_string_slow(harena_buf *b)
 {
     int result = b->error != 0 ? -b->error : 0;
 
@@ -231,35 +209,9 @@ const char *harena_buf_string(harena_buf *b)
     return b->data + b->off;
 }
 
-size_t harena_buf_len(const harena_buf *b)
-{
-    return b->len - b->off;
-}
-
-size_t harena_buf_cap(const harena_buf *b)
-{
-    return b->cap;
-}
-
-/* ---- shorten ---- */
-
-int harena_buf_truncate(harena_buf *b, size_t unread)
-{
-    if (unread > b->len - b->off)
-        return -EINVAL;
-    b->len = b->off + unread;
-    return 0;
-}
-
-void harena_buf_reset(harena_buf *b)
-{
-    b->off = b->len = 0;
-    b->error = 0;
-}
-
 /* ---- file descriptors ---- */
 
-ssize_t harena_buf_write_to(harena_buf *b, int fd)
+ssize_t harena_buf_write_to_slow(harena_buf *b, int fd)
 {
     ssize_t sum = 0, written;
     int saved = errno;
@@ -299,7 +251,7 @@ static int make_room_to_read(harena_buf *b)
     return make_room(b, 1);
 }
 
-ssize_t harena_buf_read_from(harena_buf *b, int fd)
+ssize_t harena_buf_read_from_slow(harena_buf *b, int fd)
 {
     ssize_t sum = 0, got;
     int saved = errno, result;

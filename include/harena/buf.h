@@ -4,9 +4,14 @@
  * A buffer has one owner, that of its arena. Reading moves an offset and copies nothing but what it returns. An error sticks:
  * write all, and look at `error` once at the end; what was written before it is there. The bytes are the arena's:
  * they are gone at its reset.
+ *
+ * The inline functions hand a copy of the buffer to those behind them, and its own address goes nowhere: so the compiler
+ * can keep a local buffer in registers, in a function that neither calls harena_buf_printf nor hands that address on
+ * itself.
  */
 #ifndef HARENA_BUF_H
 #define HARENA_BUF_H
+#include <errno.h>
 #include <harena/arena.h>
 #include <string.h>
 #include <sys/types.h>
@@ -25,7 +30,13 @@ typedef struct harena_buf {
  * Fails: never.
  * Cost: constant.
  * Lifetime: of its bytes: the arena's next reset or release; no call ends a buffer. */
-HARENA_API void harena_buf_init(harena_buf *b, harena *arena);
+HARENA_API HARENA_INLINE void harena_buf_init(harena_buf *b, harena *arena)
+{
+    b->arena = arena;
+    b->data = NULL;
+    b->off = b->len = b->cap = 0;
+    b->error = 0;
+}
 
 /* ---- write ---- */
 
@@ -34,25 +45,56 @@ HARENA_API void harena_buf_init(harena_buf *b, harena *arena);
  * Fails: as harena_buf_write. */
 HARENA_API int harena_buf_write_slow(harena_buf *b, const void *bytes, size_t size);
 
-/* Appends `size` bytes, which may lie in the buffer itself; one byte; a string without its NUL. Size 0: nothing.
+/* Appends `size` bytes, which may lie in the buffer itself. Size 0: nothing.
  * Thread: owner.
- * Fails: 0; -ENOMEM: nothing was written, and the error sticks; -EINVAL: NULL bytes with a size, NULL string, no
- *     arena.
+ * Fails: 0; -ENOMEM: nothing was written, and the error sticks; -EINVAL: NULL bytes with a size, no arena.
  * Cost: a copy; room doubles, in place if the buffer was its arena's last allocation. */
 HARENA_API HARENA_INLINE int harena_buf_write(harena_buf *b, const void *bytes, size_t size)
 {
+    /* from where they go to where they lie: from `size` on, and up to -`size`, there is no overlap */
     size_t apart = (size_t)((uintptr_t)bytes - (uintptr_t)b->data) - b->len;
+    harena_buf copy;
+    int result;
 
-    if (HARENA_LIKELY(size <= b->cap - b->len && b->error == 0 && bytes != NULL && size != 0 &&
-                      apart >= size && 0 - apart >= size)) { /* no overlap */
+    if (HARENA_LIKELY((ptrdiff_t)size > 0 && b->len + size <= b->cap && b->error == 0 &&
+                      bytes != NULL && apart + (size - 1) >= 2 * size - 1)) {
         memcpy(b->data + b->len, bytes, size);
         b->len += size;
         return 0;
     }
-    return harena_buf_write_slow(b, bytes, size);
+    copy = *b;
+    result = harena_buf_write_slow(&copy, bytes, size);
+    *b = copy;
+    return result;
 }
-HARENA_API int harena_buf_write_byte(harena_buf *b, unsigned char byte);
-HARENA_API int harena_buf_write_string(harena_buf *b, const char *string);
+
+/* Appends one byte.
+ * Thread: owner.
+ * Fails: as harena_buf_write.
+ * Cost: as harena_buf_write. */
+HARENA_API HARENA_INLINE int harena_buf_write_byte(harena_buf *b, unsigned char byte)
+{
+    harena_buf copy;
+    int result;
+
+    if (HARENA_LIKELY(b->len != b->cap && b->error == 0)) {
+        b->data[b->len++] = (char)byte;
+        return 0;
+    }
+    copy = *b;
+    result = harena_buf_write_slow(&copy, &byte, 1);
+    *b = copy;
+    return result;
+}
+
+/* Appends a string without its NUL. It may lie in the buffer itself.
+ * Thread: owner.
+ * Fails: as harena_buf_write; -EINVAL: NULL string.
+ * Cost: as harena_buf_write. */
+HARENA_API HARENA_INLINE int harena_buf_write_string(harena_buf *b, const char *string)
+{
+    return harena_buf_write(b, string, string != NULL ? strlen(string) : 1);
+}
 
 /* Appends formatted text, as printf makes it, without its NUL. No argument may lie in the buffer, or change meanwhile.
  * Thread: owner.
@@ -61,18 +103,39 @@ HARENA_API int harena_buf_write_string(harena_buf *b, const char *string);
  * Cost: formats twice only when the room is too small. */
 HARENA_API HARENA_PRINTF(2, 3) int harena_buf_printf(harena_buf *b, const char *format, ...);
 
+/* What harena_buf_reserve calls where there is no room: the same.
+ * Thread: owner.
+ * Fails: as harena_buf_reserve. */
+HARENA_API HARENA_NODISCARD void *harena_buf_reserve_slow(harena_buf *b, size_t size);
+
 /* Room for `size` bytes at the end, contents undefined, valid until the next call on the buffer but
  * harena_buf_commit.
  * Thread: owner.
  * Fails: NULL and errno: ENOMEM, EINVAL without an arena; the error sticks.
  * Cost: as harena_buf_write, without a copy. */
-HARENA_API HARENA_NODISCARD void *harena_buf_reserve(harena_buf *b, size_t size);
+HARENA_API HARENA_INLINE HARENA_NODISCARD void *harena_buf_reserve(harena_buf *b, size_t size)
+{
+    harena_buf copy;
+    void *room;
+
+    if (HARENA_LIKELY(b->len != b->cap && size <= b->cap - b->len && b->error == 0))
+        return b->data + b->len;
+    copy = *b;
+    room = harena_buf_reserve_slow(&copy, size);
+    *b = copy;
+    return room;
+}
 
 /* The first `size` bytes of the room belong to the buffer now; no more than there is room for.
  * Thread: owner.
  * Fails: never.
  * Cost: constant. */
-HARENA_API void harena_buf_commit(harena_buf *b, size_t size);
+HARENA_API HARENA_INLINE void harena_buf_commit(harena_buf *b, size_t size)
+{
+    size_t room = b->cap - b->len;
+
+    b->len += size < room ? size : room;
+}
 
 /* ---- read ---- */
 
@@ -87,19 +150,29 @@ HARENA_API size_t harena_buf_read_slow(harena_buf *b, void *to, size_t size);
  * Cost: the copy. */
 HARENA_API HARENA_INLINE size_t harena_buf_read(harena_buf *b, void *to, size_t size)
 {
-    if (HARENA_LIKELY(size < b->len - b->off && size != 0)) {
+    harena_buf copy;
+
+    if (HARENA_LIKELY((ptrdiff_t)size > 0 && b->off + size < b->len)) {
         memcpy(to, b->data + b->off, size);
         b->off += size;
         return size;
     }
-    return harena_buf_read_slow(b, to, size);
+    copy = *b;
+    size = harena_buf_read_slow(&copy, to, size);
+    *b = copy;
+    return size;
 }
 
 /* One byte, 0 to 255; -1 at the end.
  * Thread: owner.
  * Fails: never.
  * Cost: constant. */
-HARENA_API int harena_buf_read_byte(harena_buf *b);
+HARENA_API HARENA_INLINE int harena_buf_read_byte(harena_buf *b)
+{
+    unsigned char byte;
+
+    return harena_buf_read(b, &byte, 1) != 0 ? byte : -1;
+}
 
 /* The next *size unread bytes where they lie, or as many as there are: *size says how many. NULL: none.
  * Thread: owner.
@@ -111,7 +184,7 @@ HARENA_API HARENA_INLINE void *harena_buf_next(harena_buf *b, size_t *size)
     size_t unread = b->len - b->off, wanted = *size;
     char *at = NULL;
 
-    if (HARENA_LIKELY(wanted < unread && wanted != 0)) {
+    if (HARENA_LIKELY((ptrdiff_t)wanted > 0 && b->off + wanted < b->len)) {
         at = b->data + b->off;
         b->off += wanted;
         return at;
@@ -131,21 +204,53 @@ HARENA_API HARENA_INLINE void *harena_buf_next(harena_buf *b, size_t *size)
  * Fails: never.
  * Cost: constant.
  * Lifetime: until the next writer. */
-HARENA_API char *harena_buf_bytes(const harena_buf *b);
+HARENA_API HARENA_INLINE char *harena_buf_bytes(const harena_buf *b)
+{
+    return b->data != NULL ? b->data + b->off : NULL;
+}
+
+/* What harena_buf_string calls where there is no room, or nothing unread: the same.
+ * Thread: owner.
+ * Fails: as harena_buf_string. */
+HARENA_API const char *harena_buf_string_slow(harena_buf *b);
 
 /* The unread bytes with a NUL behind them, which is not part of the buffer. Reads nothing.
  * Thread: owner.
  * Fails: NULL, errno ENOMEM or EINVAL; the error sticks.
  * Cost: constant, unless there is no room for the NUL.
  * Lifetime: until the next writer. */
-HARENA_API const char *harena_buf_string(harena_buf *b);
+HARENA_API HARENA_INLINE const char *harena_buf_string(harena_buf *b)
+{
+    harena_buf copy;
+    const char *string;
 
-/* Unread bytes; bytes for which there is room, read and unread ones included.
+    if (HARENA_LIKELY(b->off != b->len && b->len != b->cap && b->error == 0)) {
+        b->data[b->len] = '\0';
+        return b->data + b->off;
+    }
+    copy = *b;
+    string = harena_buf_string_slow(&copy);
+    *b = copy;
+    return string;
+}
+
+/* Unread bytes.
  * Thread: owner.
  * Fails: never.
  * Cost: constant. */
-HARENA_API size_t harena_buf_len(const harena_buf *b);
-HARENA_API size_t harena_buf_cap(const harena_buf *b);
+HARENA_API HARENA_INLINE size_t harena_buf_len(const harena_buf *b)
+{
+    return b->len - b->off;
+}
+
+/* Bytes for which there is room, read and unread ones included.
+ * Thread: owner.
+ * Fails: never.
+ * Cost: constant. */
+HARENA_API HARENA_INLINE size_t harena_buf_cap(const harena_buf *b)
+{
+    return b->cap;
+}
 
 /* ---- shorten ---- */
 
@@ -153,28 +258,58 @@ HARENA_API size_t harena_buf_cap(const harena_buf *b);
  * Thread: owner.
  * Fails: 0; -EINVAL: there are fewer, nothing changed.
  * Cost: constant. */
-HARENA_API int harena_buf_truncate(harena_buf *b, size_t unread);
+HARENA_API HARENA_INLINE int harena_buf_truncate(harena_buf *b, size_t unread)
+{
+    if (unread > b->len - b->off)
+        return -EINVAL;
+    b->len = b->off + unread;
+    return 0;
+}
 
 /* Empty again, without an error; the room stays.
  * Thread: owner.
  * Fails: never.
  * Cost: constant. */
-HARENA_API void harena_buf_reset(harena_buf *b);
+HARENA_API HARENA_INLINE void harena_buf_reset(harena_buf *b)
+{
+    b->off = b->len = 0;
+    b->error = 0;
+}
 
 /* ---- file descriptors ---- */
 
-/* Writes all unread bytes to `fd`, however many it takes at a time; a signal that interrupts does not matter.
+/* What the two below call: the same.
  * Thread: owner.
+ * Fails: as those. */
+HARENA_API ssize_t harena_buf_write_to_slow(harena_buf *b, int fd);
+HARENA_API ssize_t harena_buf_read_from_slow(harena_buf *b, int fd);
+
+/* Writes all unread bytes to `fd`, however many it takes at a time; a signal that interrupts does not matter.
+ * Thread: owner; if it is cancelled meanwhile, the buffer is as it was before.
  * Fails: the bytes written; else minus the errno of write (-EAGAIN too), and what was written is gone from the
  *     buffer.
  * Cost: the system calls. */
-HARENA_API ssize_t harena_buf_write_to(harena_buf *b, int fd);
+HARENA_API HARENA_INLINE ssize_t harena_buf_write_to(harena_buf *b, int fd)
+{
+    harena_buf copy = *b;
+    ssize_t result = harena_buf_write_to_slow(&copy, fd);
+
+    *b = copy;
+    return result;
+}
 
 /* Appends what `fd` has to give, until its end.
- * Thread: owner.
+ * Thread: owner; if it is cancelled meanwhile, the buffer is as it was before.
  * Fails: the bytes read; else minus the errno of read (-EAGAIN too), or -ENOMEM, and what was read is kept.
  * Cost: the system calls; no copy. */
-HARENA_API ssize_t harena_buf_read_from(harena_buf *b, int fd);
+HARENA_API HARENA_INLINE ssize_t harena_buf_read_from(harena_buf *b, int fd)
+{
+    harena_buf copy = *b;
+    ssize_t result = harena_buf_read_from_slow(&copy, fd);
+
+    *b = copy;
+    return result;
+}
 
 HARENA_END_DECLS
 #endif

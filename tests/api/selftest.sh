@@ -112,6 +112,9 @@ planted layers "a file without a layer" planted.c
 echo '#include <ck_stack.h>' >>src/base.h
 planted layers "ConcurrencyKit included elsewhere" base.h
 
+sed 's/harena_buf_read_slow(&copy/harena_buf_read_slow(b/' include/harena/buf.h >planted && mv planted include/harena/buf.h
+planted local_buf "a buffer whose address is handed on" 'goes somewhere'
+
 printf '\nHARENA_API int harena_planted(void);\n' >>include/harena/arena.h
 planted manpages "a function that no page describes" 'does not describe harena_planted'
 grep -v 'links/harena_alloc\.3' doc/Makefile.inc >planted && mv planted doc/Makefile.inc

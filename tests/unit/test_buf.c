@@ -4,7 +4,9 @@
 #include "unit.h"
 #include <fcntl.h>
 #include <harena/buf.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 
 static harena_provider *p;
@@ -501,6 +503,40 @@ START_TEST(what_was_read_before_an_error_is_kept)
 }
 END_TEST
 
+static void *read_until_cancelled(void *fd)
+{
+    harena_buf_read_from(&b, *(int *)fd);
+    return fd;
+}
+
+/* It has grown meanwhile, where it can be read still; what was read by then is lost. */
+START_TEST(a_cancelled_thread_leaves_the_buffer_as_it_was)
+{
+    static const char text[3000] = {1};
+    pthread_t thread;
+    void *result;
+    int fds[2], left;
+
+    ck_assert_int_eq(pipe(fds), 0);
+    harena_buf_write_string(&b, "abc");
+    ck_assert_int_eq(pthread_create(&thread, NULL, read_until_cancelled, &fds[0]), 0);
+    ck_assert_int_eq(write(fds[1], text, sizeof text), sizeof text);
+    do {
+        sched_yield();
+        ck_assert_int_eq(ioctl(fds[0], FIONREAD, &left), 0);
+    } while (left != 0);
+    ck_assert_int_eq(pthread_cancel(thread), 0);
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+    holds("abc");
+    ck_assert_int_eq(harena_buf_write(&b, text, sizeof text), 0);
+    ck_assert_uint_eq(harena_buf_len(&b), 3 + sizeof text);
+    ck_assert_mem_eq(harena_buf_bytes(&b), "abc\1", 5);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
 START_TEST(file_larger_than_the_arena_is_enomem)
 {
     int fd = memfd_create("buf", MFD_CLOEXEC);
@@ -575,5 +611,6 @@ RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_a
                  bad_arguments_are_errors, file_is_written_and_read_whole,
                  short_and_interrupted_writes_go_on, short_and_interrupted_reads_go_on,
                  what_was_written_before_an_error_is_gone, what_was_read_before_an_error_is_kept,
+                 a_cancelled_thread_leaves_the_buffer_as_it_was,
                  file_larger_than_the_arena_is_enomem, file_that_just_fits_is_read,
                  room_that_was_found_in_the_end_is_no_failure, string_leaves_what_was_read)
