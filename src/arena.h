@@ -241,6 +241,8 @@ void hri_arena_splice(struct hri_arena *a, struct hri_extents *list, struct hri_
 /* To the list of spare extents that it belongs to. */
 void hri_arena_add_spare(struct hri_arena *a, uint32_t chunk);
 
+/* Of a list of extents; of all that are spare. */
+uint64_t hri_arena_bytes_of(const struct hri_arena *a, uint32_t list);
 uint64_t hri_arena_spare_bytes(const struct hri_arena *a);
 
 /* Gives spare extents back but for up to `retain` bytes. */

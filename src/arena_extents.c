@@ -87,7 +87,7 @@ static uint32_t pop_spare_run(struct hri_arena *a, size_t length)
     return HRI_NO_CHUNK;
 }
 
-static uint64_t bytes_of(const struct hri_arena *a, uint32_t list)
+uint64_t hri_arena_bytes_of(const struct hri_arena *a, uint32_t list)
 {
     uint64_t chunks = 0;
 
@@ -98,7 +98,8 @@ static uint64_t bytes_of(const struct hri_arena *a, uint32_t list)
 
 uint64_t hri_arena_spare_bytes(const struct hri_arena *a)
 {
-    return bytes_of(a, a->spare_chunks.newest) + bytes_of(a, a->spare_runs.newest);
+    return hri_arena_bytes_of(a, a->spare_chunks.newest) +
+           hri_arena_bytes_of(a, a->spare_runs.newest);
 }
 
 /* ---- get and put ---- */

@@ -13,28 +13,42 @@ size_t hri_arena_note_peak(struct hri_arena *a)
     return len;
 }
 
-/* The initial run comes first in what is kept; else it is an extent like any other. */
-static void keep_initial(struct hri_arena *a, uint64_t *budget)
+/* The initial run comes first in what is kept; else it is an extent like any other. Its bytes; 0: it is not kept. */
+static uint64_t keep_initial(struct hri_arena *a, uint64_t *budget)
 {
     uint64_t bytes;
 
     if (a->initial == 0)
-        return;
+        return 0;
     bytes = (uint64_t)hri_load_relaxed(&hri_provider_extent(a->provider, a->initial - 1)->length) *
             HRI_CHUNK;
-    if (bytes <= *budget)
+    if (bytes <= *budget) {
         *budget -= bytes;
-    else
-        a->initial = 0;
+        return bytes;
+    }
+    a->initial = 0;
+    return 0;
 }
 
-/* What a reset may keep, and what is left to look at. */
+/* What a reset may keep of a list of extents, and what is left to look at. */
 struct keep {
     uint64_t chunks_left; /* single chunks not looked at yet */
     uint64_t
         chunk_bytes; /* to keep in single chunks: the last ones that are looked at, so the oldest */
     uint64_t run_bytes; /* to keep in runs */
 };
+
+/* Of up to `retain` bytes, what `chunks` single chunks and `run_bytes` of runs get; they are taken from *retain. */
+static struct keep share_of(uint64_t *retain, uint64_t chunks, uint64_t run_bytes)
+{
+    struct keep keep = {.chunks_left = chunks};
+
+    keep.chunk_bytes = hri_min(*retain, chunks * HRI_CHUNK);
+    *retain -= keep.chunk_bytes;
+    keep.run_bytes = hri_min(*retain, run_bytes);
+    *retain -= keep.run_bytes;
+    return keep;
+}
 
 /* Chunks to keep of an extent of `length`; a run may be kept in part. */
 static uint32_t chunks_to_keep(struct keep *keep, uint32_t length)
@@ -83,13 +97,15 @@ static bool is_single(const struct hri_arena *a, uint32_t extent)
            hri_load_relaxed(&hri_provider_extent(a->provider, extent - 1)->length) == 1;
 }
 
-/* Windows closed, `retain` bytes kept as spare, the rest given back. The oldest chunk is kept, and the next oldest is
- * the last one put: so the next round takes the same chunks in the same order, out of this core's cache. */
+/* Windows closed, `retain` bytes kept as spare, the rest given back: what has been used before what was spare all the
+ * time, which was of no use for this round. The oldest chunk is kept, and the next oldest is the last one put: so the
+ * next round takes the same chunks in the same order, out of this core's cache. */
 void hri_arena_empty(struct hri_arena *a, uint64_t retain)
 {
     uint32_t used = a->extents.newest, chunks = a->spare_chunks.newest, runs = a->spare_runs.newest;
-    uint64_t held = a->held;
-    struct keep keep;
+    uint64_t held = a->held, spare_chunks = hri_arena_bytes_of(a, chunks) / HRI_CHUNK,
+             spare_runs = hri_arena_bytes_of(a, runs), used_chunks, used_runs, initial;
+    struct keep of_used, of_spare;
 
     hri_arena_close_windows(a);
     hri_store_relaxed(&a->closed, 0);
@@ -98,13 +114,14 @@ void hri_arena_empty(struct hri_arena *a, uint64_t retain)
     a->extents.newest = a->spare_chunks.newest = a->spare_runs.newest = 0;
     if (a->fixed)
         return;
-    keep_initial(a, &retain);
-    keep.chunks_left = hri_load_relaxed(&a->chunks) - is_single(a, a->initial);
-    keep.chunk_bytes = hri_min(retain, keep.chunks_left * HRI_CHUNK);
-    keep.run_bytes = retain - keep.chunk_bytes;
-    keep_or_put(a, runs, &keep);
-    keep_or_put(a, chunks, &keep);
-    keep_or_put(a, used, &keep);
+    initial = keep_initial(a, &retain);
+    used_chunks = hri_load_relaxed(&a->chunks) - is_single(a, a->initial) - spare_chunks;
+    used_runs = hri_arena_bytes_of(a, used) - initial - used_chunks * HRI_CHUNK;
+    of_used = share_of(&retain, used_chunks, used_runs);
+    of_spare = share_of(&retain, spare_chunks, spare_runs);
+    keep_or_put(a, runs, &of_spare);
+    keep_or_put(a, chunks, &of_spare);
+    keep_or_put(a, used, &of_used);
     if (a->held != held)
         hri_name_put(a->sums, held - a->held);
 }

@@ -150,12 +150,15 @@ static int drain(struct hri_domain *domain)
     return result;
 }
 
-/* A thread in a section may not wait for one. QSBR counts every online thread as a reader: going offline tells. */
+/* A thread in a section may not wait for one. QSBR counts every online thread as a reader: going offline tells that it is
+ * QSBR, and the library's own count whether the thread is one in truth. */
 static bool leave_if_qsbr(const struct rcu_flavor_struct *flavor, bool *offline)
 {
     *offline = false;
     if (!flavor->read_ongoing())
         return true;
+    if (hri_thread_sections != 0)
+        return false;
     flavor->thread_offline();
     if (flavor->read_ongoing()) {
         flavor->thread_online();

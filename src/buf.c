@@ -54,7 +54,7 @@ static void slide(harena_buf *b)
 static HRI_COLD int grow(harena_buf *b, size_t size, bool may_slide)
 {
     size_t unread = b->len - b->off, cap;
-    int saved = errno;
+    int saved = errno, error;
     bool had_failed;
     char *data;
 
@@ -73,11 +73,12 @@ static HRI_COLD int grow(harena_buf *b, size_t size, bool may_slide)
     cap = hri_max(hri_round_up(b->len + size, HRI_ALIGNMENT), hri_max(2 * b->cap, FIRST));
     while ((data = harena_realloc(b->arena, b->data, b->cap, cap)) == NULL && cap > b->len + size)
         cap = b->len + size + (cap - b->len - size) / 4; /* less to spare, or none */
+    error = errno;
     if (data != NULL && !had_failed)
         harena_clear_failed(b->arena); /* in the end it has not */
     errno = saved;
     if (data == NULL)
-        return fail(b, ENOMEM);
+        return fail(b, error);
     b->data = data;
     b->cap = cap;
     return 0;
@@ -169,27 +170,15 @@ int harena_buf_printf(harena_buf *b, const char *format, ...)
 
 /* ---- read ---- */
 
-/* Up to `size` bytes are read now; where they lay. */
-static char *take(harena_buf *b, size_t *size)
-{
-    char *at = b->data + b->off;
-
-    *size = hri_min(*size, b->len - b->off);
-    b->off += *size;
-    if (b->off == b->len)
-        b->off = b->len =
-            0; /* all of the room serves again; the bytes stay until the next writer */
-    return at;
-}
-
 size_t harena_buf_read_slow(harena_buf *b, void *to, size_t size)
 {
-    char *at;
-
-    if (b->off == b->len || size == 0)
+    size = hri_min(size, b->len - b->off);
+    if (size == 0)
         return 0;
-    at = take(b, &size);
-    memcpy(to, at, size);
+    memcpy(to, b->data + b->off, size);
+    b->off += size;
+    if (b->off == b->len)
+        b->off = b->len = 0; /* all of the room serves again */
     return size;
 }
 
@@ -211,30 +200,36 @@ const char *harena_buf_string_slow(harena_buf *b)
 
 /* ---- file descriptors ---- */
 
-ssize_t harena_buf_write_to_slow(harena_buf *b, int fd)
+ssize_t harena_fd_write(int fd, const void *bytes, size_t size)
 {
-    ssize_t sum = 0, written;
     int saved = errno;
-    size_t size;
+    ssize_t result;
 
-    while (b->off != b->len) {
-        written = write(fd, b->data + b->off, b->len - b->off);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0) {
-            sum = -errno;
-            break;
-        }
-        size = (size_t)written;
-        (void)take(b, &size);
-        sum += written;
-    }
+    do
+        result = write(fd, bytes, size);
+    while (result < 0 && errno == EINTR);
+    if (result < 0)
+        result = -errno;
     errno = saved;
-    return sum;
+    return result;
 }
 
-/* Much of it, if there is as much; any will do. */
-static int make_room_to_read(harena_buf *b)
+ssize_t harena_fd_read(int fd, void *to, size_t size)
+{
+    int saved = errno;
+    ssize_t result;
+
+    do
+        result = read(fd, to, size);
+    while (result < 0 && errno == EINTR);
+    if (result < 0)
+        result = -errno;
+    errno = saved;
+    return result;
+}
+
+/* Any will do, if there is not as much. */
+int harena_buf_room_slow(harena_buf *b)
 {
     bool had_failed;
     int result;
@@ -249,30 +244,4 @@ static int make_room_to_read(harena_buf *b)
     if (!had_failed)
         harena_clear_failed(b->arena);
     return make_room(b, 1);
-}
-
-ssize_t harena_buf_read_from_slow(harena_buf *b, int fd)
-{
-    ssize_t sum = 0, got;
-    int saved = errno, result;
-
-    for (;;) {
-        result = make_room_to_read(b);
-        if (result != 0) {
-            sum = result;
-            break;
-        }
-        got = read(fd, b->data + b->len, b->cap - b->len);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            if (got < 0)
-                sum = -errno;
-            break;
-        }
-        b->len += (size_t)got;
-        sum += got;
-    }
-    errno = saved;
-    return sum;
 }

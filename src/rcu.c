@@ -8,6 +8,7 @@
 #include <urcu-bp.h> /* first: it says what rcu_flavor means */
 
 #include "rcu.h"
+#include "thread.h"
 
 #include "ck.h"
 #include "provider.h"
@@ -65,6 +66,7 @@ void hri_rcu_enter(const struct rcu_flavor_struct *flavor)
     int i = time_of(flavor);
 
     flavor->read_lock();
+    hri_thread_sections++;
     if (sections[i].depth++ == 0)
         sections[i].entered = hri_load_relaxed(&times[i].now);
 }
@@ -75,6 +77,7 @@ void hri_rcu_leave(const struct rcu_flavor_struct *flavor)
 
     if (--sections[i].depth == 0)
         __tsan_release(&times[i].marks[sections[i].entered % EPOCHS]);
+    hri_thread_sections--;
     flavor->read_unlock();
 }
 
@@ -131,10 +134,12 @@ void hri_rcu_barrier(const struct rcu_flavor_struct *flavor)
 void hri_rcu_enter(const struct rcu_flavor_struct *flavor)
 {
     flavor->read_lock();
+    hri_thread_sections++;
 }
 
 void hri_rcu_leave(const struct rcu_flavor_struct *flavor)
 {
+    hri_thread_sections--;
     flavor->read_unlock();
 }
 

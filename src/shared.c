@@ -35,7 +35,7 @@ struct shared {
     harena_provider *provider;
     struct hri_domain *domain;
     struct hri_generation_options generations;
-    uint64_t peak, resets; /* atomic; figures */
+    uint64_t peak, resets, failures; /* atomic; figures; failures of generations that are retired */
     struct hri_retired retired;
     uint32_t end; /* atomic; for guard: how far it has come */
     char name[HRI_NAME_SIZE];
@@ -122,6 +122,7 @@ harena_shared *harena_shared_create(const harena_shared_options *options)
         hri_store_relaxed(&s->homes[i], 0);
     hri_store_relaxed(&s->peak, 0);
     hri_store_relaxed(&s->resets, 0);
+    hri_store_relaxed(&s->failures, 0);
     hri_store_relaxed(&s->end, LIVES);
     hri_store_release(&s->present.generation, hri_view_empty); /* PAIR generation-1 */
     hri_fetch_add_relaxed(&p->live, 1);                        /* relaxed: a figure */
@@ -224,9 +225,11 @@ void harena_shared_leave(harena_shared *s, harena_view *view)
 
 /* ---- reset, close, release ---- */
 
-static void note_peak(struct shared *s, const struct hri_generation *g)
+/* What the figures of all generations need of one that goes. Relaxed: figures. */
+static void note_figures(struct shared *s, const struct hri_generation *g)
 {
     hri_raise_to(&s->peak, hri_generation_len(g));
+    hri_fetch_add_relaxed(&s->failures, hri_load_relaxed(&g->failures));
 }
 
 static void reclaim_generation(struct hri_retired *item)
@@ -247,7 +250,7 @@ static void retire(struct shared *s, harena_view *view, const char *how)
 
     if (g->state != HRI_LIVE)
         return;
-    note_peak(s, g);
+    note_figures(s, g);
     hri_generation_leave_homes(g, s->homes);
     g->how = how;
     g->retired = (struct hri_retired){
@@ -273,8 +276,12 @@ int harena_shared_reset(harena_shared *shared)
     do {
         if (view == hri_view_closed)
             return -ESHUTDOWN;
-        if (view == hri_view_empty)
-            return is_gone(s, "harena_shared_reset") ? -EINVAL : 0;
+        if (view == hri_view_empty) {
+            if (is_gone(s, "harena_shared_reset"))
+                return -EINVAL;
+            hri_fetch_add_relaxed(&s->resets, 1); /* relaxed: a figure */
+            return 0;
+        }
         g = hri_generation_of(view);
         if (hri_retire_would_exceed(s->provider, hri_generation_held(g),
                                     hri_generation_record(g))) {
@@ -348,11 +355,11 @@ static int empty_now(struct shared *s, harena_view *then, const char *how)
 
     if (view == hri_view_closed)
         return -ESHUTDOWN;
+    hri_fetch_add_relaxed(&s->resets, 1); /* relaxed: a figure */
     if (view == hri_view_empty)
         return 0;
     hri_store_release(&s->present.generation, then); /* PAIR generation-1 */
-    hri_fetch_add_relaxed(&s->resets, 1);            /* relaxed: a figure */
-    note_peak(s, hri_generation_of(view));
+    note_figures(s, hri_generation_of(view));
     HRI_PROBE(reset, s->name, 0);
     HRI_TRACE("reset shared=%s now=1", s->name);
     hri_generation_leave_homes(hri_generation_of(view), s->homes);
@@ -418,6 +425,7 @@ void harena_shared_stats_get(const harena_shared *s, harena_stats *stats)
         hri_generation_stats(figures_of(s), &all);
         all.peak = harena_shared_peak(s);
         all.resets = hri_load_relaxed(&shared_of(s)->resets);
+        all.failures += hri_load_relaxed(&shared_of(s)->failures);
     }
     all.size = stats->size;
     memcpy(stats, &all, hri_min(stats->size, sizeof(all)));
@@ -425,7 +433,12 @@ void harena_shared_stats_get(const harena_shared *s, harena_stats *stats)
 
 bool harena_shared_failed(const harena_shared *s)
 {
-    return s == NULL || hri_load_relaxed(&figures_of(s)->failures) != 0;
+    const struct hri_generation *g;
+
+    if (s == NULL)
+        return true;
+    g = figures_of(s);
+    return g->state == HRI_CLOSED || hri_load_relaxed(&g->failures) != 0; /* relaxed: a figure */
 }
 
 bool harena_shared_contains(const harena_shared *s, const void *any)

@@ -113,14 +113,21 @@ void *harena_shared_alloc_array(harena_shared *s, size_t count, size_t size)
     return harena_shared_alloc(s, bytes);
 }
 
+/* Bad arguments: a failure of the present generation, as any. */
+static void *refuse(harena_shared *s)
+{
+    if (s != NULL)
+        return hri_generation_fail(hri_generation_of(hri_shared_present(s)), EINVAL);
+    errno = EINVAL;
+    return NULL;
+}
+
 void *harena_shared_memdup(harena_shared *s, const void *bytes, size_t size)
 {
     void *at;
 
-    if (s == NULL || (bytes == NULL && size != 0)) {
-        errno = EINVAL;
-        return NULL;
-    }
+    if (s == NULL || (bytes == NULL && size != 0))
+        return refuse(s);
     at = harena_shared_alloc(s, size);
     if (at != NULL && size != 0)
         memcpy(at, bytes, size);
@@ -129,11 +136,7 @@ void *harena_shared_memdup(harena_shared *s, const void *bytes, size_t size)
 
 char *harena_shared_strdup(harena_shared *s, const char *string)
 {
-    if (string == NULL) {
-        errno = EINVAL;
-        return NULL;
-    }
-    return harena_shared_memdup(s, string, strlen(string) + 1);
+    return string != NULL ? harena_shared_memdup(s, string, strlen(string) + 1) : refuse(s);
 }
 
 char *harena_shared_printf(harena_shared *s, const char *format, ...)
@@ -141,10 +144,8 @@ char *harena_shared_printf(harena_shared *s, const char *format, ...)
     va_list args;
     char *at;
 
-    if (s == NULL) {
-        errno = EINVAL;
-        return NULL;
-    }
+    if (s == NULL)
+        return refuse(s);
     va_start(args, format);
     at = harena_vprintf(harena_view_lane(hri_shared_present(s)), format, args);
     va_end(args);

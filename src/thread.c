@@ -25,6 +25,7 @@
 
 __thread uint32_t harena_thread_word;
 __thread uint32_t hri_thread_cleanups;
+__thread uint32_t hri_thread_sections;
 __thread bool hri_thread_is_worker;
 
 /* Of a thread's destructors, from the first one with an identity. ThreadSanitizer gives up its own record of the thread

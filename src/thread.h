@@ -53,6 +53,9 @@ uint32_t hri_thread_forks(void);
 /* How deep this thread stands in cleanups that run for a reclaim, reset or release. */
 extern __thread uint32_t hri_thread_cleanups __attribute__((tls_model("initial-exec")));
 
+/* How deep this thread stands in read sections that the library has opened, of any flavour. */
+extern __thread uint32_t hri_thread_sections __attribute__((tls_model("initial-exec")));
+
 /* Whether it is a worker of call_rcu's, which must not wait for callbacks: known once it has called the library back. */
 extern __thread bool hri_thread_is_worker __attribute__((tls_model("initial-exec")));
 

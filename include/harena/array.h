@@ -26,8 +26,8 @@ HARENA_BEGIN_DECLS
         size_t len, cap; /* elements */                                                            \
     }
 
-/* Room for `count` more elements: true, or false and ENOMEM (EINVAL: NULL arena, if there is not the room yet) with the array
- * unchanged. */
+/* Room for `count` more elements: true, or false and an errno, with the array unchanged: ENOMEM; if there is not the room
+ * yet, also EINVAL: NULL arena; ESHUTDOWN: lane of a closed view. */
 #define harena_array_reserve(a, array, count)                                                      \
     (HARENA_LIKELY((size_t)(count) <= (array)->cap - (array)->len) ||                              \
      harena_array_grow((a), (array), (count), sizeof(*(array)->items),                             \
@@ -49,7 +49,8 @@ HARENA_BEGIN_DECLS
 /* What the macros call: an array of elements of `size` bytes at a multiple of `alignment` gets room for `count` more; and
  * copies of `count` elements.
  * Thread: owner.
- * Fails: false, the array is unchanged; ENOMEM; EINVAL: NULL arena, NULL elements with a count.
+ * Fails: false, the array is unchanged; ENOMEM; EINVAL: NULL arena, NULL elements with a count; ESHUTDOWN: lane of a
+ *     closed view.
  * Cost: a copy of the array unless it grows in place; over many, a constant number of copies of each element. */
 HARENA_API bool harena_array_grow(harena *a, void *array, size_t count, size_t size,
                                   size_t alignment);

@@ -47,7 +47,8 @@ HARENA_API int harena_buf_write_slow(harena_buf *b, const void *bytes, size_t si
 
 /* Appends `size` bytes, which may lie in the buffer itself. Size 0: nothing.
  * Thread: owner.
- * Fails: 0; -ENOMEM: nothing was written, and the error sticks; -EINVAL: NULL bytes with a size, no arena.
+ * Fails: 0; -ENOMEM: nothing was written, and the error sticks; -EINVAL: NULL bytes with a size, no arena; -ESHUTDOWN:
+ *     on a lane of a closed view.
  * Cost: a copy; room doubles, in place if the buffer was its arena's last allocation. */
 HARENA_API HARENA_INLINE int harena_buf_write(harena_buf *b, const void *bytes, size_t size)
 {
@@ -111,7 +112,7 @@ HARENA_API HARENA_NODISCARD void *harena_buf_reserve_slow(harena_buf *b, size_t 
 /* Room for `size` bytes at the end, contents undefined, valid until the next call on the buffer but
  * harena_buf_commit.
  * Thread: owner.
- * Fails: NULL and errno: ENOMEM, EINVAL without an arena; the error sticks.
+ * Fails: NULL and errno, as harena_buf_write; the error sticks.
  * Cost: as harena_buf_write, without a copy. */
 HARENA_API HARENA_INLINE HARENA_NODISCARD void *harena_buf_reserve(harena_buf *b, size_t size)
 {
@@ -126,13 +127,14 @@ HARENA_API HARENA_INLINE HARENA_NODISCARD void *harena_buf_reserve(harena_buf *b
     return room;
 }
 
-/* The first `size` bytes of the room belong to the buffer now; no more than there is room for.
+/* The first `size` bytes of the room belong to the buffer now; no more than there is room for, and none while an error
+ * sticks: so that of harena_buf_reserve need not be looked at before the end.
  * Thread: owner.
  * Fails: never.
  * Cost: constant. */
 HARENA_API HARENA_INLINE void harena_buf_commit(harena_buf *b, size_t size)
 {
-    size_t room = b->cap - b->len;
+    size_t room = b->error == 0 ? b->cap - b->len : 0;
 
     b->len += size < room ? size : room;
 }
@@ -199,7 +201,7 @@ HARENA_API HARENA_INLINE void *harena_buf_next(harena_buf *b, size_t *size)
     return at;
 }
 
-/* The unread bytes where they lie; NULL if the buffer never had any. Reads nothing.
+/* The unread bytes where they lie; NULL if there has never been room. Reads nothing.
  * Thread: owner.
  * Fails: never.
  * Cost: constant.
@@ -216,7 +218,7 @@ HARENA_API const char *harena_buf_string_slow(harena_buf *b);
 
 /* The unread bytes with a NUL behind them, which is not part of the buffer. Reads nothing.
  * Thread: owner.
- * Fails: NULL, errno ENOMEM or EINVAL; the error sticks.
+ * Fails: NULL and errno, as harena_buf_write; the error sticks.
  * Cost: constant, unless there is no room for the NUL.
  * Lifetime: until the next writer. */
 HARENA_API HARENA_INLINE const char *harena_buf_string(harena_buf *b)
@@ -278,37 +280,57 @@ HARENA_API HARENA_INLINE void harena_buf_reset(harena_buf *b)
 
 /* ---- file descriptors ---- */
 
-/* What the two below call: the same.
- * Thread: owner.
- * Fails: as those. */
-HARENA_API ssize_t harena_buf_write_to_slow(harena_buf *b, int fd);
-HARENA_API ssize_t harena_buf_read_from_slow(harena_buf *b, int fd);
+/* What the two below call: room for what a descriptor may give, 512 bytes or more if they can be had; and write(2) and
+ * read(2) that signals do not interrupt.
+ * Thread: owner; any.
+ * Fails: as harena_buf_write; minus the errno of write or read, and errno is left alone. */
+HARENA_API int harena_buf_room_slow(harena_buf *b);
+HARENA_API ssize_t harena_fd_write(int fd, const void *bytes, size_t size);
+HARENA_API ssize_t harena_fd_read(int fd, void *to, size_t size);
 
 /* Writes all unread bytes to `fd`, however many it takes at a time; a signal that interrupts does not matter.
- * Thread: owner; if it is cancelled meanwhile, the buffer is as it was before.
- * Fails: the bytes written; else minus the errno of write (-EAGAIN too), and what was written is gone from the
- *     buffer.
+ * Thread: owner.
+ * Fails: the bytes written; else minus the errno of write (-EAGAIN too). Then, and if the thread is cancelled, what was
+ *     written is gone from the buffer.
  * Cost: the system calls. */
 HARENA_API HARENA_INLINE ssize_t harena_buf_write_to(harena_buf *b, int fd)
 {
-    harena_buf copy = *b;
-    ssize_t result = harena_buf_write_to_slow(&copy, fd);
+    ssize_t sum = 0, written;
 
-    *b = copy;
-    return result;
+    while (b->off != b->len) {
+        written = harena_fd_write(fd, b->data + b->off, b->len - b->off);
+        if (written < 0)
+            return written;
+        b->off += (size_t)written;
+        sum += written;
+    }
+    b->off = b->len = 0;
+    return sum;
 }
 
-/* Appends what `fd` has to give, until its end.
- * Thread: owner; if it is cancelled meanwhile, the buffer is as it was before.
- * Fails: the bytes read; else minus the errno of read (-EAGAIN too), or -ENOMEM, and what was read is kept.
+/* Appends what `fd` has to give, until its end; to see that, it takes room for one byte more.
+ * Thread: owner.
+ * Fails: the bytes read; else minus the errno of read (-EAGAIN too), or as harena_buf_write. Then, and if the thread is
+ *     cancelled, what was read is kept.
  * Cost: the system calls; no copy. */
 HARENA_API HARENA_INLINE ssize_t harena_buf_read_from(harena_buf *b, int fd)
 {
-    harena_buf copy = *b;
-    ssize_t result = harena_buf_read_from_slow(&copy, fd);
+    ssize_t sum = 0, got;
+    harena_buf copy;
+    int result;
 
-    *b = copy;
-    return result;
+    for (;;) {
+        copy = *b;
+        result = harena_buf_room_slow(&copy);
+        *b = copy;
+        if (result != 0)
+            return result;
+        got = harena_fd_read(fd, b->data + b->len, b->cap - b->len);
+        if (got <= 0)
+            return got < 0 ? got : sum;
+        b->len += (size_t)got;
+        sum += got;
+    }
 }
 
 HARENA_END_DECLS

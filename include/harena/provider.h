@@ -68,8 +68,9 @@ typedef void (*harena_event_fn)(void *ctx, const harena_event *event);
 
 /* The application's own memory. 0 or -errno; a refused purge is not an error. All may be called
  * from any thread. `commit` comes before memory is used for the first time and after a purge of a
- * whole block; it may come again, also by several threads at once, for a block that is in use by
- * now: then it must leave the contents alone. They must not call the library. */
+ * whole block of 2 MiB; it may come again, also by several threads at once, for a block that is in use by
+ * now: then it must leave the contents alone. `purge` may come for some chunks of a block: they must stay readable and
+ * writable, for no `commit` follows. They must not call the library. */
 typedef struct harena_page_source {
     void *ctx;
     void *(*reserve)(void *ctx, size_t bytes, size_t align); /* NULL: refused */

@@ -120,6 +120,7 @@ static void run_once(void)
     explorer.current = NOBODY;
     harena_thread_word = identities[0];
     hri_thread_cleanups = 0;
+    hri_thread_sections = 0;
     hri_thread_is_worker = false;
     if (explorer.failure == NULL && !explorer.cut && explorer.model->finish != NULL)
         explorer.model->finish();

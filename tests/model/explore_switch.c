@@ -76,6 +76,7 @@ static void save_thread_locals(struct coroutine *c)
 {
     c->identity = harena_thread_word;
     c->cleanups = hri_thread_cleanups;
+    c->in_sections = hri_thread_sections;
     c->is_worker = hri_thread_is_worker;
     c->error = errno;
 }
@@ -84,6 +85,7 @@ static void load_thread_locals(const struct coroutine *c)
 {
     harena_thread_word = c->identity;
     hri_thread_cleanups = c->cleanups;
+    hri_thread_sections = c->in_sections;
     hri_thread_is_worker = c->is_worker;
     errno = c->error;
 }

@@ -49,9 +49,9 @@ struct coroutine {
     int milliseconds;
     const void *word;
     struct open_sections readers;
-    uint32_t sections;           /* begun so far */
-    int depth;                   /* of open ones */
-    uint32_t identity, cleanups; /* its thread-local words */
+    uint32_t sections;                        /* begun so far */
+    int depth;                                /* of open ones */
+    uint32_t identity, cleanups, in_sections; /* its thread-local words */
     bool is_worker;
     int error;
 };

@@ -5,6 +5,7 @@
 
 static atomic_int result_in_cleanup;
 static harena_shared *second_shared;
+static harena_snapshot snapshot;
 
 /* ---- what must not wait ---- */
 
@@ -16,15 +17,20 @@ START_TEST(barrier_in_a_section_is_refused)
     begin(_i, 0, 0);
     shared = create_shared(race.flavor);
     ck_assert_ptr_nonnull(harena_shared_alloc(shared, 100));
-    if (!race.flavor->qsbr) { /* which cannot tell a section from being online */
-        view = harena_shared_enter(shared);
-        ck_assert_int_eq(harena_provider_barrier(race.provider), -EDEADLK);
-        ck_assert_int_eq(harena_provider_destroy(race.provider), -EDEADLK);
-        harena_shared_leave(shared, view);
-        harena_provider_read_lock(race.provider);
-        ck_assert_int_eq(harena_provider_barrier(race.provider), -EDEADLK);
-        harena_provider_read_unlock(race.provider);
-    }
+    view = harena_shared_enter(shared);
+    ck_assert_int_eq(harena_provider_barrier(race.provider), -EDEADLK);
+    ck_assert_int_eq(harena_provider_destroy(race.provider), -EDEADLK);
+    harena_shared_leave(shared, view);
+    harena_provider_read_lock(race.provider);
+    ck_assert_int_eq(harena_provider_barrier(race.provider), -EDEADLK);
+    harena_provider_read_unlock(race.provider);
+    snapshot = (harena_snapshot)HARENA_SNAPSHOT_INIT;
+    snapshot.rcu = race.flavor->rcu;
+    ck_assert_int_eq(harena_snapshot_publish(&snapshot, create_arena(), NULL), 0);
+    harena_snapshot_enter(&snapshot);
+    ck_assert_int_eq(harena_snapshot_publish(&snapshot, NULL, NULL), 0);
+    ck_assert_int_eq(harena_provider_destroy(race.provider), -EDEADLK);
+    harena_snapshot_leave(&snapshot);
     ck_assert_int_eq(harena_provider_barrier(race.provider), 0);
     ck_assert_int_eq(harena_provider_destroy(race.provider), -EBUSY);
     harena_shared_release(shared);

@@ -452,6 +452,27 @@ START_TEST(what_retain_keeps_serves_again_without_the_provider)
 }
 END_TEST
 
+START_TEST(what_was_used_is_kept_before_what_was_not)
+{
+    harena *arena;
+    uint64_t gets;
+
+    options.retain = 16 * CHUNK;
+    arena = made();
+    for (int count = 0; count < 16 * 64; count++)
+        bytes_of(arena, 1024, 1);
+    harena_reset(arena);
+    bytes_of(arena, 15 * CHUNK, 1); /* none of the chunks serves */
+    harena_reset(arena);
+    ck_assert_uint_eq(harena_cap(arena), 16 * CHUNK);
+    gets = stats_of(provider).gets;
+    bytes_of(arena, 15 * CHUNK, 1);
+    bytes_of(arena, 1024, 1); /* one of them is there still */
+    ck_assert_uint_eq(stats_of(provider).gets, gets);
+    harena_release(arena);
+}
+END_TEST
+
 START_TEST(an_arena_does_not_drift_to_its_peak)
 {
     harena *arena = made();
@@ -766,10 +787,11 @@ RUN_TESTS_AROUND("arena_options", with_provider, without_provider, unknown_size_
                  retain_bounds_what_reset_keeps,
                  what_retain_keeps_makes_room_for_what_it_cannot_serve,
                  what_retain_keeps_serves_again_without_the_provider,
-                 an_arena_does_not_drift_to_its_peak, retain_none_gives_all_back_at_reset,
-                 retain_bounds_initial_as_well, initial_with_retain_none_is_had_once,
-                 initial_and_no_more_is_kept_by_default, first_memory_counts_not_against_the_limit,
-                 first_memory_beside_initial, first_memory_is_used_first_and_again_after_reset,
+                 what_was_used_is_kept_before_what_was_not, an_arena_does_not_drift_to_its_peak,
+                 retain_none_gives_all_back_at_reset, retain_bounds_initial_as_well,
+                 initial_with_retain_none_is_had_once, initial_and_no_more_is_kept_by_default,
+                 first_memory_counts_not_against_the_limit, first_memory_beside_initial,
+                 first_memory_is_used_first_and_again_after_reset,
                  first_memory_of_any_size_and_address_serves, first_memory_is_zeroed_where_asked,
                  first_memory_counts_as_contained, first_memory_holds_an_aligned_arena,
                  first_memory_and_release_rcu_is_misuse_and_released_now,

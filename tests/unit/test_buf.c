@@ -509,16 +509,17 @@ static void *read_until_cancelled(void *fd)
     return fd;
 }
 
-/* It has grown meanwhile, where it can be read still; what was read by then is lost. */
-START_TEST(a_cancelled_thread_leaves_the_buffer_as_it_was)
+START_TEST(what_was_read_before_a_thread_is_cancelled_is_kept)
 {
     static const char text[3000] = {1};
     pthread_t thread;
     void *result;
     int fds[2], left;
+    char read[6];
 
     ck_assert_int_eq(pipe(fds), 0);
-    harena_buf_write_string(&b, "abc");
+    harena_buf_write_string(&b, "123456abc");
+    ck_assert_uint_eq(harena_buf_read(&b, read, sizeof read), sizeof read);
     ck_assert_int_eq(pthread_create(&thread, NULL, read_until_cancelled, &fds[0]), 0);
     ck_assert_int_eq(write(fds[1], text, sizeof text), sizeof text);
     do {
@@ -528,12 +529,68 @@ START_TEST(a_cancelled_thread_leaves_the_buffer_as_it_was)
     ck_assert_int_eq(pthread_cancel(thread), 0);
     ck_assert_int_eq(pthread_join(thread, &result), 0);
     ck_assert_ptr_eq(result, PTHREAD_CANCELED);
-    holds("abc");
-    ck_assert_int_eq(harena_buf_write(&b, text, sizeof text), 0);
     ck_assert_uint_eq(harena_buf_len(&b), 3 + sizeof text);
     ck_assert_mem_eq(harena_buf_bytes(&b), "abc\1", 5);
     close(fds[0]);
     close(fds[1]);
+}
+END_TEST
+
+static void *write_until_cancelled(void *fd)
+{
+    harena_buf_write_to(&b, *(int *)fd);
+    return fd;
+}
+
+START_TEST(what_was_written_before_a_thread_is_cancelled_is_gone)
+{
+    pthread_t thread;
+    void *result;
+    int fds[2], left;
+
+    ck_assert_int_eq(pipe(fds), 0);
+    write_pattern(MIB);
+    ck_assert_int_eq(fcntl(fds[1], F_SETFL, O_NONBLOCK), 0);
+    ck_assert_int_eq(harena_buf_write_to(&b, fds[1]), -EAGAIN); /* the pipe is full */
+    ck_assert_int_eq(fcntl(fds[1], F_SETFL, 0), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, write_until_cancelled, &fds[1]), 0);
+    ck_assert_int_eq(pthread_cancel(thread), 0);
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+    ck_assert_int_eq(ioctl(fds[0], FIONREAD, &left), 0);
+    expect_pattern((size_t)left, MIB - (size_t)left);
+    close(fds[0]);
+    close(fds[1]);
+}
+END_TEST
+
+START_TEST(commit_of_room_that_was_refused_is_nothing)
+{
+    harena_buf_write_string(&b, "old secret, which a later text must not show");
+    harena_buf_reset(&b);
+    harena_buf_write_string(&b, "head");
+    ck_assert_ptr_null(harena_buf_reserve(&b, SIZE_MAX / 2));
+    harena_buf_commit(&b, SIZE_MAX / 2);
+    ck_assert_int_eq(b.error, ENOMEM);
+    ck_assert_uint_eq(harena_buf_len(&b), 4);
+}
+END_TEST
+
+START_TEST(a_closed_lane_is_eshutdown)
+{
+    harena_shared *s = shared_of(p, 0);
+    harena_view *view = SUCCEEDS(harena_shared_enter(s));
+
+    harena_buf_init(&b, harena_view_lane(view));
+    harena_buf_write_string(&b, "abc");
+    harena_shared_close(s);
+    ck_assert_int_eq(harena_buf_write(&b, "d", 1), 0); /* there is room */
+    harena_shared_leave(s, view);
+    view = SUCCEEDS(harena_shared_enter(s));
+    harena_buf_init(&b, harena_view_lane(view));
+    ck_assert_int_eq(harena_buf_write(&b, "d", 1), -ESHUTDOWN);
+    harena_shared_leave(s, view);
+    harena_shared_release(s);
 }
 END_TEST
 
@@ -611,6 +668,8 @@ RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_a
                  bad_arguments_are_errors, file_is_written_and_read_whole,
                  short_and_interrupted_writes_go_on, short_and_interrupted_reads_go_on,
                  what_was_written_before_an_error_is_gone, what_was_read_before_an_error_is_kept,
-                 a_cancelled_thread_leaves_the_buffer_as_it_was,
+                 what_was_read_before_a_thread_is_cancelled_is_kept,
+                 what_was_written_before_a_thread_is_cancelled_is_gone,
+                 commit_of_room_that_was_refused_is_nothing, a_closed_lane_is_eshutdown,
                  file_larger_than_the_arena_is_enomem, file_that_just_fits_is_read,
                  room_that_was_found_in_the_end_is_no_failure, string_leaves_what_was_read)

@@ -217,6 +217,31 @@ START_TEST(retain_is_the_most_that_an_idle_arena_keeps)
 }
 END_TEST
 
+/* A need that is one object is met by the run that held it, not by as much in smaller ones. */
+START_TEST(a_steady_need_of_one_large_object_is_met)
+{
+    static const size_t sizes[] = {200000, 900000, MIB, 3 * MIB};
+    const harena_options options = HARENA_OPTIONS_INIT;
+    harena_pool *pool = pool_with(&options);
+    harena *arena;
+    uint64_t gets;
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        for (int use = 0; use < 20; use++) {
+            arena = SUCCEEDS(harena_pool_acquire(pool, 1 + i));
+            gets = stats_of(provider).gets;
+            SUCCEEDS(harena_alloc(arena, opaque(sizes[i])));
+            if (use >= 10) {
+                ck_assert_uint_eq(stats_of(provider).gets, gets);
+                ck_assert_uint_le(harena_cap(arena), (sizes[i] + CHUNK - 1) / CHUNK * CHUNK);
+            }
+            harena_pool_give(pool, arena);
+        }
+    }
+    harena_pool_destroy(pool);
+}
+END_TEST
+
 /* ---- cleanups ---- */
 
 struct giver {
@@ -614,7 +639,8 @@ RUN_TESTS_AROUND("pool", with_provider, without_provider, what_was_given_is_acqu
                  arenas_that_are_out_are_different_ones, a_failure_is_forgotten,
                  options_are_checked, arenas_have_the_options,
                  initial_is_there_in_each_acquired_arena,
-                 retain_is_the_most_that_an_idle_arena_keeps, give_runs_the_cleanups,
+                 retain_is_the_most_that_an_idle_arena_keeps,
+                 a_steady_need_of_one_large_object_is_met, give_runs_the_cleanups,
                  a_cleanup_may_not_take_the_arena_from_its_pool, what_is_not_the_pools_is_refused,
                  a_second_give_is_refused, an_arena_may_be_released_instead,
                  an_arena_may_be_published_instead, arenas_that_are_out_outlive_the_pool,

@@ -350,6 +350,7 @@ START_TEST(len_cap_peak_and_stats_agree)
     ck_assert_uint_eq(harena_shared_len(shared), 0);
     ck_assert_uint_ge(harena_shared_peak(shared), 112 + 10 * CHUNK);
     harena_shared_stats_get(shared, &stats);
+    ck_assert_uint_eq(stats.failures, 1); /* so far */
     ck_assert_uint_eq(stats.resets, 1);
     ck_assert_uint_eq(stats.len, 0);
     ck_assert_uint_eq(stats.cap, 0);
@@ -411,6 +412,36 @@ START_TEST(failure_sticks_until_reset)
     ck_assert(harena_shared_failed(shared));
     ck_assert_int_eq(harena_shared_reset_now(shared), 0);
     ck_assert(!harena_shared_failed(shared));
+    FAILS(EINVAL, harena_shared_strdup(shared, NULL));
+    ck_assert(harena_shared_failed(shared));
+    ck_assert_int_eq(harena_shared_reset(shared), 0);
+    FAILS(EINVAL, harena_shared_memdup(shared, NULL, 1));
+    ck_assert(harena_shared_failed(shared));
+    ck_assert_int_eq(harena_shared_reset(shared), 0);
+    ck_assert(!harena_shared_failed(shared));
+    harena_shared_close(shared);
+    FAILS(ESHUTDOWN, harena_shared_alloc(shared, opaque(8)));
+    ck_assert(harena_shared_failed(shared));
+    harena_shared_release(shared);
+}
+END_TEST
+
+START_TEST(resets_and_failures_are_those_of_all_generations)
+{
+    harena_stats stats = {.size = sizeof(stats)};
+    harena_shared *shared = made();
+
+    for (int i = 0; i < 3; i++) {
+        FAILS(ENOMEM, harena_shared_alloc(shared, opaque(SIZE_MAX)));
+        ck_assert_int_eq(i == 1 ? harena_shared_reset_now(shared) : harena_shared_reset(shared), 0);
+    }
+    ck_assert_int_eq(harena_shared_reset(shared), 0); /* of nothing */
+    harena_shared_stats_get(shared, &stats);
+    ck_assert_uint_eq(stats.failures, 3);
+    ck_assert_uint_eq(stats.resets, 4);
+    harena_shared_close(shared);
+    harena_shared_stats_get(shared, &stats);
+    ck_assert_uint_eq(stats.failures, 3);
     harena_shared_release(shared);
 }
 END_TEST
@@ -423,4 +454,5 @@ RUN_TESTS_AROUND("shared", with_provider, without_provider, a_fresh_one_holds_no
                  closed_view_alignment_errors_come_first_or_shutdown,
                  a_view_from_before_close_goes_on, close_of_an_unused_one,
                  len_cap_peak_and_stats_agree, peak_is_noted_by_who_empties,
-                 stats_fill_no_more_than_the_size_says, failure_sticks_until_reset)
+                 stats_fill_no_more_than_the_size_says,
+                 resets_and_failures_are_those_of_all_generations, failure_sticks_until_reset)
