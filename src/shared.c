@@ -433,12 +433,13 @@ void harena_shared_stats_get(const harena_shared *s, harena_stats *stats)
 
 bool harena_shared_failed(const harena_shared *s)
 {
-    const struct hri_generation *g;
+    const harena_view *view;
 
     if (s == NULL)
         return true;
-    g = figures_of(s);
-    return g->state == HRI_CLOSED || hri_load_relaxed(&g->failures) != 0; /* relaxed: a figure */
+    view = hri_load_acquire(&s->generation); /* PAIR generation-1 */
+    /* No more of it is looked at: the record may be another's meanwhile. Relaxed: a figure. */
+    return view == hri_view_closed || hri_load_relaxed(&hri_generation_of(view)->failures) != 0;
 }
 
 bool harena_shared_contains(const harena_shared *s, const void *any)
