@@ -13,21 +13,19 @@ size_t hri_arena_note_peak(struct hri_arena *a)
     return len;
 }
 
-/* The initial run comes first in what is kept; else it is an extent like any other. Its bytes; 0: it is not kept. */
-static uint64_t keep_initial(struct hri_arena *a, uint64_t *budget)
+/* The initial run comes first in what is kept; else it is an extent like any other. */
+static void keep_initial(struct hri_arena *a, uint64_t *budget)
 {
     uint64_t bytes;
 
     if (a->initial == 0)
-        return 0;
+        return;
     bytes = (uint64_t)hri_load_relaxed(&hri_provider_extent(a->provider, a->initial - 1)->length) *
             HRI_CHUNK;
-    if (bytes <= *budget) {
+    if (bytes <= *budget)
         *budget -= bytes;
-        return bytes;
-    }
-    a->initial = 0;
-    return 0;
+    else
+        a->initial = 0;
 }
 
 /* What a reset may keep of a list of extents, and what is left to look at. */
@@ -35,28 +33,45 @@ struct keep {
     uint64_t chunks_left; /* single chunks not looked at yet */
     uint64_t
         chunk_bytes; /* to keep in single chunks: the last ones that are looked at, so the oldest */
-    uint64_t run_bytes; /* to keep in runs */
+    uint64_t whole_bytes; /* to keep in runs that stay whole */
+    uint64_t run_bytes;   /* to keep in other runs, perhaps in part */
 };
 
-/* Of up to `retain` bytes, what `chunks` single chunks and `run_bytes` of runs get; they are taken from *retain. */
-static struct keep share_of(uint64_t *retain, uint64_t chunks, uint64_t run_bytes)
+/* Up to `wish` of what is left in *budget. */
+static uint64_t take(uint64_t *budget, uint64_t wish)
 {
-    struct keep keep = {.chunks_left = chunks};
+    uint64_t taken = hri_min(*budget, wish);
 
-    keep.chunk_bytes = hri_min(*retain, chunks * HRI_CHUNK);
-    *retain -= keep.chunk_bytes;
-    keep.run_bytes = hri_min(*retain, run_bytes);
-    *retain -= keep.run_bytes;
-    return keep;
+    *budget -= taken;
+    return taken;
 }
 
-/* Chunks to keep of an extent of `length`; a run may be kept in part. */
+/* Bytes of the runs in a list, newest first, that fit into `budget` whole: each that still does. */
+static uint64_t runs_that_fit(const struct hri_arena *a, uint32_t list, uint64_t budget)
+{
+    const struct hri_extent *extent;
+    uint64_t sum = 0, length;
+
+    for (; list != 0; list = hri_load_relaxed(&extent->next)) {
+        extent = hri_provider_extent(a->provider, list - 1);
+        length = hri_load_relaxed(&extent->length);
+        if (length > 1 && list != a->initial && length * HRI_CHUNK <= budget - sum)
+            sum += length * HRI_CHUNK;
+    }
+    return sum;
+}
+
+/* Chunks to keep of an extent of `length`. */
 static uint32_t chunks_to_keep(struct keep *keep, uint32_t length)
 {
     uint32_t most;
 
     if (length == 1)
         return keep->chunks_left-- * HRI_CHUNK <= keep->chunk_bytes;
+    if (length * HRI_CHUNK <= keep->whole_bytes) {
+        keep->whole_bytes -= length * HRI_CHUNK;
+        return length;
+    }
     most = (uint32_t)hri_min(length, keep->run_bytes / HRI_CHUNK);
     if (most < 2)
         return 0; /* it would stand in the way of the next long run, and serve little */
@@ -97,15 +112,15 @@ static bool is_single(const struct hri_arena *a, uint32_t extent)
            hri_load_relaxed(&hri_provider_extent(a->provider, extent - 1)->length) == 1;
 }
 
-/* Windows closed, `retain` bytes kept as spare, the rest given back: what has been used before what was spare all the
- * time, which was of no use for this round. The oldest chunk is kept, and the next oldest is the last one put: so the
- * next round takes the same chunks in the same order, out of this core's cache. */
+/* Windows closed, `retain` bytes kept as spare, the rest given back. What has been used comes first, single chunks and
+ * runs that are kept whole, before what was spare all the time and so of no use for this round; last come runs in part.
+ * The oldest chunk is kept, and the next oldest is the last one put: so the next round takes the same chunks in the same
+ * order, out of this core's cache. */
 void hri_arena_empty(struct hri_arena *a, uint64_t retain)
 {
     uint32_t used = a->extents.newest, chunks = a->spare_chunks.newest, runs = a->spare_runs.newest;
-    uint64_t held = a->held, spare_chunks = hri_arena_bytes_of(a, chunks) / HRI_CHUNK,
-             spare_runs = hri_arena_bytes_of(a, runs), used_chunks, used_runs, initial;
-    struct keep of_used, of_spare;
+    struct keep of_used = {0}, of_spare = {0};
+    uint64_t held = a->held;
 
     hri_arena_close_windows(a);
     hri_store_relaxed(&a->closed, 0);
@@ -114,13 +129,18 @@ void hri_arena_empty(struct hri_arena *a, uint64_t retain)
     a->extents.newest = a->spare_chunks.newest = a->spare_runs.newest = 0;
     if (a->fixed)
         return;
-    initial = keep_initial(a, &retain);
-    used_chunks = hri_load_relaxed(&a->chunks) - is_single(a, a->initial) - spare_chunks;
-    used_runs = hri_arena_bytes_of(a, used) - initial - used_chunks * HRI_CHUNK;
-    of_used = share_of(&retain, used_chunks, used_runs);
-    of_spare = share_of(&retain, spare_chunks, spare_runs);
+    keep_initial(a, &retain);
+    of_spare.chunks_left = hri_arena_bytes_of(a, chunks) / HRI_CHUNK;
+    of_used.chunks_left =
+        hri_load_relaxed(&a->chunks) - is_single(a, a->initial) - of_spare.chunks_left;
+    of_used.chunk_bytes = take(&retain, of_used.chunks_left * HRI_CHUNK);
+    if (hri_load_relaxed(&a->runs) != 0)
+        of_used.whole_bytes = take(&retain, runs_that_fit(a, used, retain));
+    of_spare.chunk_bytes = take(&retain, of_spare.chunks_left * HRI_CHUNK);
+    of_spare.run_bytes = retain;
     keep_or_put(a, runs, &of_spare);
     keep_or_put(a, chunks, &of_spare);
+    of_used.run_bytes = of_spare.run_bytes; /* what is left */
     keep_or_put(a, used, &of_used);
     if (a->held != held)
         hri_name_put(a->sums, held - a->held);

@@ -40,7 +40,7 @@ HARENA_BEGIN_DECLS
      ((void)((array)->items[(array)->len] = (value)), (void)(array)->len++, true))
 
 /* `count` elements more, copied from `pointer`, which may lie in the array itself; true, or false as above; EINVAL also: NULL
- * `pointer` with a count. */
+ * `pointer` with a count, NULL arena in any case. */
 #define harena_array_append(a, array, pointer, count)                                              \
     ((void)sizeof((array)->items == (pointer)), /* of one type */                                  \
      harena_array_add((a), (array), (pointer), (count), sizeof(*(array)->items),                   \

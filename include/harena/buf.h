@@ -280,8 +280,8 @@ HARENA_API HARENA_INLINE void harena_buf_reset(harena_buf *b)
 
 /* ---- file descriptors ---- */
 
-/* What the two below call: room for what a descriptor may give, 512 bytes or more if they can be had; and write(2) and
- * read(2) that signals do not interrupt.
+/* What the two below call: room for what a descriptor may give, where there are not 512 bytes of it 4 KiB more, or any if
+ * that is refused; and write(2) and read(2) that signals do not interrupt.
  * Thread: owner; any.
  * Fails: as harena_buf_write; minus the errno of write or read, and errno is left alone. */
 HARENA_API int harena_buf_room_slow(harena_buf *b);
@@ -290,8 +290,8 @@ HARENA_API ssize_t harena_fd_read(int fd, void *to, size_t size);
 
 /* Writes all unread bytes to `fd`, however many it takes at a time; a signal that interrupts does not matter.
  * Thread: owner.
- * Fails: the bytes written; else minus the errno of write (-EAGAIN too). Then, and if the thread is cancelled, what was
- *     written is gone from the buffer.
+ * Fails: the bytes written; else minus the errno of write (-EAGAIN too). Then, and if the thread is cancelled in a call of
+ *     write, what earlier ones wrote is gone from the buffer.
  * Cost: the system calls. */
 HARENA_API HARENA_INLINE ssize_t harena_buf_write_to(harena_buf *b, int fd)
 {
@@ -311,7 +311,7 @@ HARENA_API HARENA_INLINE ssize_t harena_buf_write_to(harena_buf *b, int fd)
 /* Appends what `fd` has to give, until its end; to see that, it takes room for one byte more.
  * Thread: owner.
  * Fails: the bytes read; else minus the errno of read (-EAGAIN too), or as harena_buf_write. Then, and if the thread is
- *     cancelled, what was read is kept.
+ *     cancelled in a call of read, what earlier ones read is kept.
  * Cost: the system calls; no copy. */
 HARENA_API HARENA_INLINE ssize_t harena_buf_read_from(harena_buf *b, int fd)
 {

@@ -155,8 +155,7 @@ HARENA_API int harena_provider_on_event(harena_provider *provider, harena_event_
 /* Gives the region back, after waiting for what is deferred.
  * Thread: any, when no other call on the provider is under way or follows.
  * Fails: -EBUSY: an arena, shared arena, pool or raw chunk lives, nothing changed but that what was
- *     deferred is back; -EDEADLK: in a read section, a cleanup or a callback of call_rcu; -EINVAL: NULL or the default
- *     provider.
+ *     deferred is back; -EDEADLK: as harena_provider_barrier; -EINVAL: NULL or the default provider.
  * Cost: a grace period and a few system calls.
  * Lifetime: all memory of the provider is gone. */
 HARENA_API int harena_provider_destroy(harena_provider *provider);
@@ -212,8 +211,8 @@ HARENA_API int harena_provider_tick(harena_provider *provider);
  * QSBR thread: it goes offline meanwhile (a quiescent state). Do not hold a lock that a cleanup
  * or a reader wants. NULL provider: the default one.
  * Thread: any that may wait for a grace period of those flavours.
- * Fails: 0; -EDEADLK: in a read section, a cleanup or a callback of call_rcu, nothing waited for; -ENOMEM, only in
- *     the child of a fork: no record.
+ * Fails: 0; -EDEADLK: in a read section (a QSBR thread: in one that this library opened, of any flavour), a cleanup or
+ *     a callback of call_rcu, nothing waited for; -ENOMEM, only in the child of a fork: no record.
  * Cost: a grace period; more when another thread's batch is in flight. */
 HARENA_API int harena_provider_barrier(harena_provider *provider);
 

@@ -277,7 +277,7 @@ HARENA_API void harena_shared_release_now(harena_shared *s);
 HARENA_API bool harena_shared_contains(const harena_shared *s, const void *any);
 
 /* Of the present generation: bytes handed out incl. padding and bytes held, chunks and runs; of all: the highest
- * len seen, at resets and when asked, and how many resets and failures. NULL: 0.
+ * len seen, at resets and when asked, how many resets, and how many failures seen at resets. NULL: 0.
  * Thread: any until release, no section needed; exact when quiet.
  * Fails: never.
  * Cost: O(lanes). */
@@ -287,6 +287,7 @@ HARENA_API size_t harena_shared_peak(const harena_shared *s);
 HARENA_API void harena_shared_stats_get(const harena_shared *s, harena_stats *stats);
 
 /* Whether an allocation of the present generation has failed; true also when the arena is closed, where all do.
+ * One that had no memory for the generation itself does not count.
  * Thread: any until release.
  * Fails: never; NULL: true. */
 HARENA_API bool harena_shared_failed(const harena_shared *s);

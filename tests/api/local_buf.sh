@@ -42,7 +42,8 @@ EOF
 # Usage: known FLAG...: does the compiler know?
 known()
 {
-    ${CC:-cc} -std=gnu11 -O2 -I"$top_srcdir/include" "$@" -S -o "$scratch/local.s" "$scratch/local.c"
+    ${CC:-cc} -std=gnu11 -O2 -I"$top_srcdir/include" "$@" -S -o "$scratch/local.s" "$scratch/local.c" ||
+        exit 2
     grep -q is_known "$scratch/local.s"
 }
 

@@ -473,6 +473,29 @@ START_TEST(what_was_used_is_kept_before_what_was_not)
 }
 END_TEST
 
+/* Runs serve no small object, and a part of one hardly anything: they do not take the place of chunks. */
+START_TEST(a_giant_round_leaves_the_chunks_of_others)
+{
+    harena *arena;
+    uint64_t gets;
+
+    options.retain = 4 * CHUNK;
+    arena = made();
+    for (int round = 0; round < 4; round++) {
+        gets = stats_of(provider).gets;
+        for (int count = 0; count < 4 * 64; count++)
+            bytes_of(arena, 1024, 1);
+        if (round != 0)
+            ck_assert_uint_eq(stats_of(provider).gets, gets);
+        harena_reset(arena);
+        bytes_of(arena, round % 2 == 0 ? 40 * CHUNK : 5 * CHUNK, 1);
+        harena_reset(arena);
+        ck_assert_uint_eq(harena_cap(arena), 4 * CHUNK);
+    }
+    harena_release(arena);
+}
+END_TEST
+
 START_TEST(an_arena_does_not_drift_to_its_peak)
 {
     harena *arena = made();
@@ -774,26 +797,24 @@ START_TEST(an_empty_arena_gives_its_window_up_for_a_run_at_its_limit)
 }
 END_TEST
 
-RUN_TESTS_AROUND("arena_options", with_provider, without_provider, unknown_size_is_refused,
-                 bad_alignment_is_refused, half_of_first_memory_is_refused,
-                 retain_with_retain_none_is_refused, unknown_debug_mode_is_refused_and_none_is_not,
-                 null_options_use_the_default_provider, options_may_go_after_create,
-                 alignment_holds_for_everything, alignment_of_many_small_ones_overlaps_nothing,
-                 zero_holds_for_everything_also_when_recycled,
-                 zero_holds_in_memory_that_others_dirtied,
-                 zero_holds_after_a_realloc_gave_bytes_back, zero_holds_for_what_realloc_adds,
-                 initial_is_had_at_once, initial_beyond_what_there_is_is_refused,
-                 initial_above_the_limit_is_refused, a_refusal_takes_no_initial_memory_away,
-                 retain_bounds_what_reset_keeps,
-                 what_retain_keeps_makes_room_for_what_it_cannot_serve,
-                 what_retain_keeps_serves_again_without_the_provider,
-                 what_was_used_is_kept_before_what_was_not, an_arena_does_not_drift_to_its_peak,
-                 retain_none_gives_all_back_at_reset, retain_bounds_initial_as_well,
-                 initial_with_retain_none_is_had_once, initial_and_no_more_is_kept_by_default,
-                 first_memory_counts_not_against_the_limit, first_memory_beside_initial,
-                 first_memory_is_used_first_and_again_after_reset,
-                 first_memory_of_any_size_and_address_serves, first_memory_is_zeroed_where_asked,
-                 first_memory_counts_as_contained, first_memory_holds_an_aligned_arena,
-                 first_memory_and_release_rcu_is_misuse_and_released_now,
-                 fixed_arenas_tell_their_provider_of_misuse,
-                 an_empty_arena_gives_its_window_up_for_a_run_at_its_limit)
+RUN_TESTS_AROUND(
+    "arena_options", with_provider, without_provider, unknown_size_is_refused,
+    bad_alignment_is_refused, half_of_first_memory_is_refused, retain_with_retain_none_is_refused,
+    unknown_debug_mode_is_refused_and_none_is_not, null_options_use_the_default_provider,
+    options_may_go_after_create, alignment_holds_for_everything,
+    alignment_of_many_small_ones_overlaps_nothing, zero_holds_for_everything_also_when_recycled,
+    zero_holds_in_memory_that_others_dirtied, zero_holds_after_a_realloc_gave_bytes_back,
+    zero_holds_for_what_realloc_adds, initial_is_had_at_once,
+    initial_beyond_what_there_is_is_refused, initial_above_the_limit_is_refused,
+    a_refusal_takes_no_initial_memory_away, retain_bounds_what_reset_keeps,
+    what_retain_keeps_makes_room_for_what_it_cannot_serve,
+    what_retain_keeps_serves_again_without_the_provider, what_was_used_is_kept_before_what_was_not,
+    a_giant_round_leaves_the_chunks_of_others, an_arena_does_not_drift_to_its_peak,
+    retain_none_gives_all_back_at_reset, retain_bounds_initial_as_well,
+    initial_with_retain_none_is_had_once, initial_and_no_more_is_kept_by_default,
+    first_memory_counts_not_against_the_limit, first_memory_beside_initial,
+    first_memory_is_used_first_and_again_after_reset, first_memory_of_any_size_and_address_serves,
+    first_memory_is_zeroed_where_asked, first_memory_counts_as_contained,
+    first_memory_holds_an_aligned_arena, first_memory_and_release_rcu_is_misuse_and_released_now,
+    fixed_arenas_tell_their_provider_of_misuse,
+    an_empty_arena_gives_its_window_up_for_a_run_at_its_limit)
