@@ -357,7 +357,8 @@ static bool is_time(harena_provider *p, uint64_t *left)
 {
     uint64_t now = hri_os.milliseconds(), next = hri_load_relaxed(&p->next_tick);
 
-    *left = next > now ? next - now : HRI_TICK_MS;
+    /* More than a tick if this thread has been preempted since it looked at the clock, and another one has ticked. */
+    *left = next > now ? hri_min(next - now, HRI_TICK_MS) : HRI_TICK_MS;
     return now >= next && hri_cas_relaxed(&p->next_tick, &next,
                                           now + HRI_TICK_MS); /* relaxed: decides who, no more */
 }
