@@ -667,7 +667,6 @@ RUN_TESTS_AROUND("buf", set_up, tear_down, fresh_buffer_holds_nothing, writers_a
                  short_and_interrupted_writes_go_on, short_and_interrupted_reads_go_on,
                  what_was_written_before_an_error_is_gone, what_was_read_before_an_error_is_kept,
                  what_was_read_before_a_thread_is_cancelled_is_kept,
-
                  commit_of_room_that_was_refused_is_nothing, a_closed_lane_is_eshutdown,
                  file_larger_than_the_arena_is_enomem, file_that_just_fits_is_read,
                  room_that_was_found_in_the_end_is_no_failure, string_leaves_what_was_read)
