@@ -95,6 +95,23 @@ static void drop(struct hri_generation *g, const struct rest *rest)
     hri_lease_refund(g, less * HRI_CHUNK);
 }
 
+/* The slot whose rest has the least room: a guess. */
+static struct hri_rest *fullest(struct hri_generation *g)
+{
+    struct hri_rest *found = g->rests;
+    size_t least = SIZE_MAX;
+
+    for (struct hri_rest *slot = g->rests; slot < &g->rests[HRI_RESTS]; slot++) {
+        size_t room = room_in(g, hri_load_relaxed(&slot->word)); /* relaxed: a guess */
+
+        if (room < least) {
+            least = room;
+            found = slot;
+        }
+    }
+    return found;
+}
+
 /* All slots are full: the larger of this rest and the one in the slot stays. */
 static void put_or_drop(struct hri_generation *g, struct hri_rest *slot, const struct rest *rest,
                         uint64_t word)
@@ -130,7 +147,7 @@ static void put(struct hri_generation *g, struct hri_rest *slot, const struct re
             hri_cas_release(&other->word, &empty, word)) /* PAIR rest-1: taken by the next holder */
             return;
     }
-    put_or_drop(g, slot, rest, word);
+    put_or_drop(g, fullest(g), rest, word);
 }
 
 /* ---- what a rest serves ---- */

@@ -99,16 +99,26 @@ static void setup_full(void)
     EXPLORE_CHECK(world_get(1) == HRI_RESTS);
 }
 
-/* The same, but that the first rest has room for another object, and a larger one may take its place. */
+/* A chunk more for the run of the last one, and the next chunk is in use. */
+static void lengthen(uint32_t chunk)
+{
+    EXPLORE_CHECK(hri_lease_extend(g, chunk, 1, 1));
+    g->run_bytes += HRI_CHUNK;
+    hri_provider_prefer(world, chunk + 2);
+    EXPLORE_CHECK(world_get(1) == chunk + 2);
+}
+
+/* The same, but that all have a whole chunk left, the first one the least: a new run's rest takes its place. */
 static void setup_replace(void)
 {
-    create(10 * HRI_CHUNK, 14);
-    for (int i = 1; i < HRI_RESTS; i++)
-        have_rest(i, (uint32_t)i, 1024);
-    have_rest(0, HRI_RESTS, HRI_CHUNK / 2);
-    EXPLORE_CHECK(hri_lease_extend(g, HRI_RESTS, 1, 1));
-    g->run_bytes += HRI_CHUNK;
-    EXPLORE_CHECK(world_get(1) == 0 && world_get(1) == HRI_RESTS + 2);
+    uint64_t bytes = 0;
+
+    create(14 * HRI_CHUNK, 18);
+    for (int i = 0; i < HRI_RESTS; i++, bytes = g->run_bytes) {
+        have_rest(i, (uint32_t)(3 * i), i == 0 ? 256 : 4096);
+        g->run_bytes = bytes + HRI_CHUNK;
+        lengthen((uint32_t)(3 * i));
+    }
 }
 
 /* Two runs that may become longer, but together by one chunk only. */
@@ -168,11 +178,6 @@ static void alloc_70000(void)
 static void alloc_90000(void)
 {
     alloc(90000);
-}
-
-static void alloc_100000(void)
-{
-    alloc(100000);
 }
 
 static void alloc_two_chunks(void)
@@ -266,14 +271,7 @@ const struct explore_model rest_models[] = {
      1,
      2,
      EXPLORE_NOT},
-    {"rest/replace",
-     setup_replace,
-     {alloc_100000, alloc_90000},
-     list_holds,
-     quiet,
-     2,
-     3,
-     EXPLORE_ALL},
+    {"rest/replace", setup_replace, {alloc_90000, take_512}, list_holds, quiet, 2, 3, EXPLORE_ALL},
     {"rest/limit", setup_limit, {alloc_chunk, alloc_chunk}, list_holds, quiet, 3, 4, EXPLORE_ALL},
     {"rest/at-limit",
      setup_at_limit,

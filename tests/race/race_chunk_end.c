@@ -142,7 +142,8 @@ static size_t verify_all(void)
 
 /* Objects of one size that divides a chunk's. Small ones fill all chunks but the last. Large ones lie in runs, each a 32nd
  * of what is held: four may have room, and of those that threads gave up because of it, less than a chunk each is lost.
- * How many those are is up to the scheduler: a thread that is preempted with a run in hand makes others take another. */
+ * How many those are is up to the scheduler: a thread that is preempted with a run in hand makes others take another. Of
+ * five it gives up the fullest, so that even the worst schedules seen here stay below 3 %. */
 static void between_fetch_adds(unsigned round)
 {
     size_t count = verify_all(), bytes = count * race.size, held, most;
@@ -154,7 +155,7 @@ static void between_fetch_adds(unsigned round)
                         harena_shared_len(race.shared));
         bytes = (bytes + HARENA_CHUNK_SIZE - 1) / HARENA_CHUNK_SIZE * HARENA_CHUNK_SIZE;
         harena_shared_stats_get(race.shared, &stats);
-        most = race.size < LARGE ? bytes : bytes + bytes / 4 + stats.runs * HARENA_CHUNK_SIZE;
+        most = race.size < LARGE ? bytes : bytes + bytes / 4;
         TEST_EXPECT_MSG(held >= bytes && held <= most,
                         "%zu bytes are held in %zu runs for %zu objects of %zu", held,
                         (size_t)stats.runs, count, race.size);
