@@ -28,7 +28,7 @@ enum {
 
 /* ---- purge ---- */
 
-/* The application's page source may write where it purges. */
+/* The application's page source may write where it purges, and in a block that has gone back until it commits it again. */
 static bool purge(harena_provider *p, char *at, size_t bytes)
 {
     int error;
@@ -37,7 +37,8 @@ static bool purge(harena_provider *p, char *at, size_t bytes)
         return false;
     hri_show(at, bytes);
     error = p->source.purge(p->source.ctx, at, bytes);
-    hri_hide(at, bytes);
+    if (error != 0 || bytes != HRI_BLOCK || p->source.commit == NULL)
+        hri_hide(at, bytes);
     return error == 0;
 }
 

@@ -67,6 +67,16 @@ static int source_purge_zeroed(void *ctx, void *at, size_t bytes)
     return result;
 }
 
+/* Nobody uses the block: only one thread asks. */
+static int source_commit_zeroed(void *ctx, void *at, size_t bytes)
+{
+    int result = source_commit(ctx, at, bytes);
+
+    if (result == 0)
+        memset(at, 0, bytes);
+    return result;
+}
+
 static void source_release(void *ctx, void *at, size_t bytes)
 {
     EXPECT(ctx == &source);
@@ -170,6 +180,25 @@ START_TEST(zeroed_memory_is_believed_to_be_zero)
     page_source.purge = source_purge_zeroed;
     provider = made();
     exercise(provider);
+    ends_clean(provider);
+}
+END_TEST
+
+/* Under AddressSanitizer, too. */
+START_TEST(a_source_may_clear_what_it_commits)
+{
+    harena_provider *provider;
+    unsigned before;
+
+    memset(buffer, 0x5c, (size_t)BUFFER);
+    page_source.zeroed = true;
+    page_source.commit = source_commit_zeroed;
+    page_source.purge = source_purge_zeroed;
+    provider = made();
+    exercise(provider);
+    before = source.commits;
+    exercise(provider);
+    ck_assert_uint_gt(source.commits, before); /* the same blocks */
     ends_clean(provider);
 }
 END_TEST
@@ -367,10 +396,10 @@ START_TEST(a_block_that_went_back_is_asked_for_again)
 END_TEST
 
 RUN_TESTS_AROUND("page_source", with_source, without_source, memory_that_was_never_zero_serves,
-                 zeroed_memory_is_believed_to_be_zero, reserve_alone_is_enough,
-                 without_purge_nothing_is_given_back, a_source_without_reserve_is_refused,
-                 the_source_is_copied, a_refused_reserve_is_enomem,
-                 default_reserve_is_halved_until_the_source_agrees,
+                 zeroed_memory_is_believed_to_be_zero, a_source_may_clear_what_it_commits,
+                 reserve_alone_is_enough, without_purge_nothing_is_given_back,
+                 a_source_without_reserve_is_refused, the_source_is_copied,
+                 a_refused_reserve_is_enomem, default_reserve_is_halved_until_the_source_agrees,
                  a_refused_commit_is_enomem_and_an_event, a_refused_purge_is_no_error,
                  a_refused_ballast_is_enomem_and_leaves_nothing,
                  each_refused_commit_in_turn_leaks_nothing,
