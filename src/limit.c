@@ -66,14 +66,24 @@ bool hri_limit_charge(harena_provider *p, uint64_t chunks)
     return true;
 }
 
-/* `peak` is raised when `committed` falls, to what it was until then, and when somebody asks: not at each charge. */
+/* `peak` is raised when `committed` falls, to what held memory until then, and when somebody asks: not at each charge. */
+static void lower(harena_provider *p, uint64_t bytes, uint64_t never_held)
+{
+    uint64_t before = hri_fetch_sub_relaxed(&p->committed, bytes); /* relaxed: as charge */
+
+    hri_raise_to(&p->peak, before - never_held);
+    if (p->soft_limit != 0 && before - bytes <= p->soft_limit)
+        hri_store_relaxed(&p->above_soft, 0); /* relaxed: a race costs one event or one block */
+}
+
 void hri_limit_refund(harena_provider *p, uint64_t chunks)
 {
-    uint64_t before = hri_fetch_sub_relaxed(&p->committed, chunks * HRI_CHUNK); /* as charge */
+    lower(p, chunks * HRI_CHUNK, 0);
+}
 
-    hri_raise_to(&p->peak, before);
-    if (p->soft_limit != 0 && before - chunks * HRI_CHUNK <= p->soft_limit)
-        hri_store_relaxed(&p->above_soft, 0); /* relaxed: a race costs one event or one block */
+void hri_limit_uncharge(harena_provider *p, uint64_t chunks)
+{
+    lower(p, chunks * HRI_CHUNK, chunks * HRI_CHUNK);
 }
 
 uint64_t hri_limit_budget(const harena_provider *p)

@@ -11,6 +11,9 @@ bool hri_limit_charge(harena_provider *provider, uint64_t chunks);
 /* Counts them off again: they hold no memory any more. */
 void hri_limit_refund(harena_provider *provider, uint64_t chunks);
 
+/* The same for what was charged and never held memory. */
+void hri_limit_uncharge(harena_provider *provider, uint64_t chunks);
+
 /* Chunks that may be charged now: a guess. */
 uint64_t hri_limit_budget(const harena_provider *provider);
 

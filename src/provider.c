@@ -134,7 +134,7 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
                 if (error == 0)
                     return chunk;
                 hri_blocks_put_cold(&p->blocks, chunk);
-                hri_limit_refund(p, 1);
+                hri_limit_uncharge(p, 1);
                 if (apart) { /* there may be one that is usable, lower down */
                     hri_store_relaxed(&home->filling, 0); /* relaxed: a hint */
                     apart = false;
@@ -144,7 +144,7 @@ static HRI_COLD uint32_t get_cold_chunk(harena_provider *p, struct hri_home *hom
                     continue; /* the OS may have had no more mappings because of it */
                 return hri_limit_refuse(p, HARENA_EVENT_OS_ERROR, -error, HRI_CHUNK, name);
             }
-            hri_limit_refund(p, 1);
+            hri_limit_uncharge(p, 1);
             kind = HARENA_EVENT_REGION_EXHAUSTED;
         }
         chunk = hri_blocks_take_warm(&p->blocks, home, me);
@@ -162,7 +162,7 @@ static int commit_run(harena_provider *p, uint32_t chunk, uint32_t length, uint6
 
     if (error != 0) {
         hri_blocks_untake(&p->blocks, chunk, length);
-        hri_limit_refund(p, cold);
+        hri_limit_uncharge(p, cold);
         return error;
     }
     hri_blocks_warm(&p->blocks, chunk, length);

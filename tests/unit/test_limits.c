@@ -223,6 +223,7 @@ START_TEST(a_run_larger_than_the_region_exhausts_it_without_harm)
     harena_release(arena);
     totals_hold(provider);
     chain = take_all(provider, &count);
+    ck_assert_uint_eq(stats_of(provider).peak, 8 * MIB);
     ck_assert_uint_eq(count, 8 * MIB / CHUNK);
     put_all(provider, chain);
     ends_clean(provider);

@@ -294,6 +294,7 @@ START_TEST(a_refused_commit_is_enomem_and_an_event)
     FAILS(ENOMEM, harena_shared_alloc(shared, opaque(100)));
     ck_assert(harena_failed(arena) && harena_shared_failed(shared));
     ck_assert_uint_eq(stats_of(provider).committed, 0);
+    ck_assert_uint_eq(stats_of(provider).peak, 0);
     ck_assert_uint_ge(stats_of(provider).failures, 1);
     totals_hold(provider);
     source.refuse_all = false;
