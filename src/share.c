@@ -154,6 +154,17 @@ static int open_again(void)
     return -ENOENT;
 }
 
+/* -ENOENT: nobody can find it any more. */
+static int check_file(void)
+{
+    int fd = open_again();
+
+    if (fd < 0)
+        return fd;
+    close(fd);
+    return 0;
+}
+
 static int add_section(void)
 {
     void *section = NULL;
@@ -297,8 +308,8 @@ static int begin(harena_provider *p)
         error = make_file();
     if (error == 0 && slot_of(p) != NULL)
         return 0;
-    if (error == 0 && slot_of(NULL) == NULL)
-        error = add_section();
+    if (error == 0)
+        error = slot_of(NULL) == NULL ? add_section() : check_file();
     if (error == 0)
         error = start_thread();
     if (error == 0) {

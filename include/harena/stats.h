@@ -53,8 +53,8 @@ HARENA_API int harena_stats_write(harena_provider *provider, enum harena_format 
  *
  * NULL provider: the default one. One that is shown already: nothing.
  * Thread: any, any time.
- * Fails: 0, or -errno: the file cannot be made (-EACCES, -ENOSPC and so on), a 65th provider (-ENOSPC), no thread
- *     (-EAGAIN), no memory, no default provider (-ENOMEM).
+ * Fails: 0, or -errno: the file cannot be made (-EACCES, -ENOSPC and so on), a 65th provider (-ENOSPC), the
+ *     file has been removed (-ENOENT), no thread (-EAGAIN), no memory, no default provider (-ENOMEM).
  * Cost: a lock, a dozen system calls, a thread the first time. */
 HARENA_API int harena_stat_share(harena_provider *provider);
 
