@@ -15,7 +15,7 @@
 /* An inline function that the library also exports, for callers that do not inline and for other
  * languages. */
 #if defined(__GNUC_GNU_INLINE__) && !defined(__cplusplus)
-#define HARENA_INLINE static inline
+#define HARENA_INLINE extern inline
 #else
 #define HARENA_INLINE inline
 #endif

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-2-Clause
-# Every public header compiles alone, as C11 and as C++17 (the C++ layer as that only), without a warning, for each compiler that
-# is here; and none of them drags in liburcu or ConcurrencyKit.
+# Every public header compiles alone, as C11 (with the inline functions of old C, too) and as C++17 (the C++ layer as that only), without
+# a warning, for each compiler that is here; and none of them drags in liburcu or ConcurrencyKit.
 set -eu
 : "${top_srcdir:?}"
 scratch=$(mktemp -d)
@@ -41,7 +41,7 @@ for_each()
 }
 
 report=
-for_each c11 c "${CC:-cc}" gcc clang
+for_each c11 c "${CC:-cc}" gcc clang "${CC:-cc} -fgnu89-inline"
 for_each c++17 cc "${CXX:-c++}" g++ clang++
 
 for header in "$top_srcdir"/include/harena.h "$top_srcdir"/include/harena/*.h; do
