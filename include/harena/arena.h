@@ -78,7 +78,7 @@ HARENA_API HARENA_NODISCARD harena *harena_create(const harena_options *options)
 
 /* An arena inside the caller's `memory` of `bytes` bytes, its record included; it never grows
  * and needs no provider. Of the options name, alignment and zero apply; provider says whose
- * events tell of misuse. harena_release gives nothing back but runs the cleanups; the memory is
+ * events tell of misuse; retain, rcu and debug have no effect. harena_release gives nothing back but runs the cleanups; the memory is
  * wholly the caller's again then, and before that only if AddressSanitizer is not there to object.
  * Thread: any; the caller becomes the owner.
  * Fails: NULL; EINVAL: NULL memory, too small for the record, options as above, or options that
@@ -244,8 +244,8 @@ HARENA_API void harena_release_rcu(harena *a);
  * those that `into` has so far, its marks die; `from` is gone. `into` has failed if `from` had.
  * Thread: owner of both.
  * Fails: -EINVAL, nothing changed: NULL, the same arena, one of them fixed, a lane or a scratch
- *     arena, `from` with kept or `first` memory or published, another provider; -ENOMEM: past
- *     into's limit, LIMIT event.
+ *     arena, `from` after harena_keep, with `first` memory or published, another provider; -ENOMEM:
+ *     past into's limit, LIMIT event.
  * Cost: constant, whatever they hold. */
 HARENA_API int harena_absorb(harena *into, harena *from);
 
