@@ -172,13 +172,18 @@ static void purge_bits(harena_provider *p, uint32_t block, uint32_t bits)
 }
 
 /* Takes what of the block huge pages hold and nobody has taken, and gives it back. False: somebody was telling the OS the
- * contrary, and has ended by now: once more. */
+ * contrary, and has ended by now: once more. The block may have gone back since `bits` was read, as a whole: then there is
+ * nothing to shed, and it is not for us to decide. */
 static bool shed_bits(harena_provider *p, uint32_t block, uint32_t bits)
 {
+    uint64_t *committed = &p->blocks.table[block].committed;
+
     bits = hri_blocks_take_cold_bits(&p->blocks, block, bits);
     if (bits == 0)
         return true;
-    if (hri_commit_small(p, block)) {
+    /* Once decided, it stays so while the caller has chunks of it. */
+    if (kind_of(hri_load_acquire(committed)) >= HRI_COMMIT_SMALL && /* PAIR commit-1 */
+        hri_commit_small(p, block)) {
         purge_bits(p, block, bits);
         /* PAIR beyond-1: before the next look at what is committed */
         hri_fetch_sub_acq_rel(&p->beyond, turn_off(p, block, bits));
@@ -186,9 +191,8 @@ static bool shed_bits(harena_provider *p, uint32_t block, uint32_t bits)
         return true;
     }
     hri_blocks_untake_bits(&p->blocks, block, bits);
-    /* PAIR commit-1: who ends telling after this finds the chunks untaken, and sheds them */
-    return (uint32_t)hri_fetch_or_acq_rel(&p->blocks.table[block].committed, 0) >=
-           HRI_COMMIT_TELLER;
+    /* PAIR commit-1: who decides or ends telling after this finds the chunks untaken, and sheds them */
+    return (uint32_t)hri_fetch_or_acq_rel(committed, 0) >= HRI_COMMIT_TELLER;
 }
 
 static void shed_block(harena_provider *p, uint32_t block)

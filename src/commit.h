@@ -23,9 +23,9 @@ void hri_commit_init(harena_provider *provider);
  * the same time: that is idempotent. */
 int hri_commit(harena_provider *provider, uint32_t chunk, uint32_t length);
 
-/* From now on the block has small pages; the caller holds a chunk of it. So what single chunks give back stays away: the
- * kernel might make a huge page of what is left, and no limit would have counted that. False: not now, because somebody is
- * telling the OS to make it huge. */
+/* From now on the block has small pages; it has been decided whether, and the caller holds a chunk of it. So what single
+ * chunks give back stays away: the kernel might make a huge page of what is left, and no limit would have counted that.
+ * False: not now, because somebody is telling the OS to make it huge. */
 bool hri_commit_small(harena_provider *provider, uint32_t block);
 
 /* All of the block, which the caller has claimed, has gone back to the OS. */

@@ -184,6 +184,13 @@ static void get_one(void)
     EXPLORE_CHECK(world_get(1) != HRI_NO_CHUNK && "refused below the limit");
 }
 
+/* So that somebody decides again for a block which another thread is shedding. */
+static void trim_and_get(void)
+{
+    trim();
+    (void)world_get(1);
+}
+
 static void lower_the_limit(void)
 {
     harena_provider_set_limit(world, 2 * HRI_CHUNK);
@@ -263,6 +270,14 @@ const struct explore_model limit_models[] = {
     {"limit/huge-purge-lower",
      setup_huge_free,
      {trim, lower_the_limit},
+     world_limit_holds,
+     huge_and_quiet,
+     3,
+     4,
+     EXPLORE_NOT},
+    {"limit/huge-purge-lower-take",
+     setup_huge_free,
+     {trim_and_get, lower_the_limit},
      world_limit_holds,
      huge_and_quiet,
      3,
