@@ -28,7 +28,7 @@ enum {
 
 /* ---- purge ---- */
 
-/* The application's page source may write where it purges, and in a block that has gone back until it commits it again. */
+/* The application's page source may write where it purges, and in a block that has gone back when it commits it again. */
 static bool purge(harena_provider *p, char *at, size_t bytes)
 {
     int error;
@@ -37,7 +37,7 @@ static bool purge(harena_provider *p, char *at, size_t bytes)
         return false;
     hri_show(at, bytes);
     error = p->source.purge(p->source.ctx, at, bytes);
-    if (error != 0 || bytes != HRI_BLOCK || p->source.commit == NULL)
+    if (error != 0 || bytes != HRI_BLOCK || !p->own_source || p->source.commit == NULL)
         hri_hide(at, bytes);
     return error == 0;
 }
@@ -377,7 +377,7 @@ void hri_retention_look(harena_provider *p)
 /* Whether a later tick may give something back. */
 static bool has_more(const harena_provider *p)
 {
-    return p->retain_percent != HARENA_RETAIN_ALL &&
+    return p->retain_percent != HARENA_RETAIN_ALL && p->source.purge != NULL &&
            free_blocks_hold(p, p->ballast != 0 ? (uint64_t)p->ballast + HRI_BLOCK : 1,
                             HRI_NO_CHUNK);
 }

@@ -163,6 +163,17 @@ static void release(void)
     touch(at, 99);
 }
 
+static void release_and_trim(void)
+{
+    harena *a = must(harena_create(NULL));
+    char *at = must(harena_alloc(a, (size_t)8 << 20));
+
+    harena_release(a);
+    if (harena_provider_trim(NULL, 0) == 0)
+        exit(3);
+    touch(at, (size_t)4 << 20);
+}
+
 static void release_rcu(void)
 {
     harena *a = must(harena_create(NULL));
@@ -448,6 +459,7 @@ static const struct {
     {"scratch_over", scratch_over},
     {"absorbed_and_reset", absorbed_and_reset},
     {"release", release},
+    {"release_and_trim", release_and_trim},
     {"release_rcu", release_rcu},
     {"overflow", overflow},
     {"overflow_of_16", overflow_of_16},
