@@ -90,9 +90,12 @@ static int create_in(const char *directory)
 static void *map_next(int fd, size_t offset, size_t bytes)
 {
     /* First, so that a full file system is an error here and not a signal later. */
-    int error = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
+    int error;
     void *at;
 
+    do
+        error = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
+    while (error == EINTR);
     if (error != 0) {
         errno = error;
         return NULL;
@@ -324,11 +327,13 @@ static int begin(harena_provider *p)
 
 int hri_share(harena_provider *p)
 {
-    int saved = errno, error;
+    int saved = errno, error, state;
 
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* files are cancellation points */
     pthread_mutex_lock(&lock);
     error = begin(p);
     pthread_mutex_unlock(&lock);
+    pthread_setcancelstate(state, NULL);
     HRI_TRACE("share provider=%s file=%s error=%d", p->name, error == 0 ? share.path : "", -error);
     errno = saved;
     return error;

@@ -313,6 +313,33 @@ START_TEST(sixty_four_providers_at_once)
 }
 END_TEST
 
+/* Its files are cancellation points, and it holds a lock meanwhile. */
+static void *share_cancelled(void *provider)
+{
+    pthread_cancel(pthread_self());
+    harena_stat_share(provider);
+    pthread_testcancel();
+    return NULL;
+}
+
+START_TEST(a_cancelled_thread_leaves_no_lock_taken)
+{
+    harena_provider *one = provider_of(2 * MIB, 0, NULL), *two = provider_of(2 * MIB, 0, NULL);
+    struct stat status;
+    pthread_t thread;
+    void *result;
+
+    ck_assert_int_eq(pthread_create(&thread, NULL, share_cancelled, one), 0);
+    ck_assert_int_eq(pthread_join(thread, &result), 0);
+    ck_assert_ptr_eq(result, PTHREAD_CANCELED);
+    ck_assert_int_eq(harena_stat_share(two), 0);
+    ck_assert_int_eq(stat(only_file(), &status), 0);
+    ck_assert_uint_eq(status.st_size, HRI_SHARE_HEAD + 2 * HRI_SHARE_SECTION);
+    ends_clean(one);
+    ends_clean(two);
+}
+END_TEST
+
 START_TEST(a_file_that_was_removed_does_not_grow)
 {
     harena_provider *one = provider_of(2 * MIB, 0, NULL), *two = provider_of(2 * MIB, 0, NULL);
@@ -653,8 +680,8 @@ RUN_TESTS_AROUND("share", make_directory, remove_directory, the_file_is_the_user
                  figures_are_those_of_the_moment, who_does_not_ask_costs_nothing,
                  a_directory_of_others_is_not_used, what_an_earlier_program_left_is_replaced,
                  no_link_is_followed, without_descriptors_it_fails_and_works_later,
-                 sixty_four_providers_at_once, a_file_that_was_removed_does_not_grow,
-                 the_environment_shows_every_provider, no_environment_shows_none,
-                 exit_removes_the_file, a_child_shows_its_own_or_nothing,
+                 sixty_four_providers_at_once, a_cancelled_thread_leaves_no_lock_taken,
+                 a_file_that_was_removed_does_not_grow, the_environment_shows_every_provider,
+                 no_environment_shows_none, exit_removes_the_file, a_child_shows_its_own_or_nothing,
                  signals_are_for_the_others, a_section_is_read_whole,
                  providers_come_and_go_while_somebody_looks, a_fork_leaves_no_lock_taken)
