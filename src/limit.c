@@ -2,7 +2,7 @@
 /* The hard and the soft limit of a provider. Layer 3.
  *
  * The hard limit is exact: a chunk that is not warm is charged to `committed` by a compare-and-swap that never passes
- * the limit, before it becomes warm; whoever then finds no such chunk refunds. A purge refunds after the memory is
+ * the limit, before it becomes warm; whoever then finds no such chunk takes the charge back. A purge refunds after the memory is
  * gone. So `committed` is at no time below what is warm, and at no time above the limit. A request that does not fit
  * charges nothing, so a large one starves no small one.
  *
@@ -66,7 +66,8 @@ bool hri_limit_charge(harena_provider *p, uint64_t chunks)
     return true;
 }
 
-/* `peak` is raised when `committed` falls, to what held memory until then, and when somebody asks: not at each charge. */
+/* `peak` is raised when `committed` falls, to what held memory until then, and when somebody asks: not at each charge. What
+ * others have charged in that moment counts, even if they are refused. */
 static void lower(harena_provider *p, uint64_t bytes, uint64_t never_held)
 {
     uint64_t before = hri_fetch_sub_relaxed(&p->committed, bytes); /* relaxed: as charge */

@@ -9,8 +9,8 @@
  *    acquires what all who counted it down had done (PAIR refs-1).
  * 2. Who gives an arena has counted it, so the pool's options are there until it has laid the arena down. What happens
  *    after that is said in pool_idle.c, 7.
- * 3. `lent` tells whether an arena is out. Two gives at once are told apart by compare-and-swap; the second one changes
- *    nothing. It is reset by the one that won, and by nobody else.
+ * 3. `lent` tells whether an arena is out. It is the giver's until he lays the arena down; a second give finds it reset and
+ *    changes nothing. Two at once are the callers' race: an arena has one owner.
  * 4. The list is pushed to only, by compare-and-swap; a record's link never changes (PAIR pools-1). */
 #include "pool.h"
 

@@ -78,7 +78,7 @@ HARENA_API HARENA_NODISCARD harena *harena_create(const harena_options *options)
 
 /* An arena inside the caller's `memory` of `bytes` bytes, its record included; it never grows
  * and needs no provider. Of the options name, alignment and zero apply; provider says whose
- * events tell of misuse; retain, rcu and debug have no effect. harena_release gives nothing back but runs the cleanups; the memory is
+ * events tell of misuse; retain and rcu have no effect. harena_release gives nothing back but runs the cleanups; the memory is
  * wholly the caller's again then, and before that only if AddressSanitizer is not there to object.
  * Thread: any; the caller becomes the owner.
  * Fails: NULL; EINVAL: NULL memory, too small for the record, options as above, or options that

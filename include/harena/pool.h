@@ -14,8 +14,8 @@
  * destroyed, and after.)
  *
  * An arena between acquire and give is a `harena` as any other, with one owner at a time: see
- * <harena/arena.h>. It may be given by another thread than acquired it. It may also be released or
- * published instead: it leaves the pool then.
+ * <harena/arena.h>. It may be given by another thread than acquired it. It may also be released,
+ * published or absorbed instead: it leaves the pool then.
  *
  * How much memory an arena keeps when it is given, and how much one has at once when it is
  * acquired, follows an estimate per key. It is raised by a use that needed more, at most to double;
@@ -57,7 +57,7 @@ HARENA_API HARENA_NODISCARD harena_pool *harena_pool_create(const harena_pool_op
  * Thread: any; the caller becomes the arena's owner.
  * Fails: NULL; ENOMEM; EINVAL: NULL pool, or one that is destroyed (event).
  * Cost: about 10 ns if this thread has given one before; else a look at what others have given.
- * Lifetime: until it is given, released or published. */
+ * Lifetime: until it is given, released, published or absorbed. */
 HARENA_API HARENA_NODISCARD harena *harena_pool_acquire(harena_pool *pool, uint64_t key);
 
 /* Gives an arena back: runs its cleanups, empties it, keeps it for the next acquire if max_idle and

@@ -185,7 +185,7 @@ HARENA_API bool harena_provider_owns(const harena_provider *provider, const void
  * until use falls.
  * Thread: any, any time. NULL provider: the default one.
  * Fails: 0 always, -ENOMEM if there is no default provider.
- * Cost: one store. */
+ * Cost: a look at each block of 2 MiB ever used, and system calls if huge pages hold more than the limit leaves. */
 HARENA_API int harena_provider_set_limit(harena_provider *provider, size_t limit);
 
 /* Gives free memory back to the OS, by whole free 2 MiB blocks, until no more than `keep` bytes

@@ -278,7 +278,7 @@ HARENA_API bool harena_shared_contains(const harena_shared *s, const void *any);
 
 /* Of the present generation: bytes handed out incl. padding and bytes held, chunks and runs; of all: the highest
  * len seen, at resets and when asked, how many resets, and how many failures, without those where there is no
- * generation (closed: ESHUTDOWN; none could be made). NULL: 0.
+ * generation (closed: ESHUTDOWN; none could be made) and those in a generation after its reset. NULL: 0.
  * Thread: any until release, no section needed; exact when quiet.
  * Fails: never.
  * Cost: O(lanes). */
