@@ -157,25 +157,29 @@ void *harena_clone(const void *bytes, size_t size)
     return at;
 }
 
-char *harena_strndup(harena *a, const char *string, size_t max)
+static char *copy_text(harena *a, const char *text, size_t length)
 {
-    size_t length;
-    char *at;
+    char *at = harena_alloc(a, length + 1);
 
-    if (a == NULL || string == NULL)
-        return refuse(a, EINVAL);
-    length = strnlen(string, max);
-    at = harena_alloc(a, length + 1);
     if (at == NULL)
         return NULL;
-    memcpy(at, string, length);
+    memcpy(at, text, length);
     at[length] = '\0';
     return at;
 }
 
+char *harena_strndup(harena *a, const char *string, size_t max)
+{
+    if (a == NULL || string == NULL)
+        return refuse(a, EINVAL);
+    return copy_text(a, string, strnlen(string, max));
+}
+
 char *harena_strdup(harena *a, const char *string)
 {
-    return harena_strndup(a, string, SIZE_MAX);
+    if (a == NULL || string == NULL)
+        return refuse(a, EINVAL);
+    return copy_text(a, string, strlen(string));
 }
 
 /* ---- text ---- */
