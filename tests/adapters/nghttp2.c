@@ -75,11 +75,26 @@ static void work(harena *a, const char *text, size_t size)
     nghttp2_session_callbacks_del(callbacks);
 }
 
+/* What is too large for any arena is a failure of this one. */
+static void refuse(void)
+{
+    harena *a = harena_create(NULL);
+    const nghttp2_mem memory = harena_nghttp2_memory(a);
+    void *at = memory.malloc(100, memory.mem_user_data);
+
+    CHECK(a != NULL && at != NULL && !harena_failed(a));
+    CHECK(memory.calloc(SIZE_MAX / 2, 3, memory.mem_user_data) == NULL && harena_failed(a));
+    harena_clear_failed(a);
+    CHECK(memory.realloc(at, SIZE_MAX - 8, memory.mem_user_data) == NULL && harena_failed(a));
+    harena_release(a);
+}
+
 int main(int argc, char **argv)
 {
     size_t size;
     const char *text = file_of(argc, argv, &size);
 
     three_times(work, text, size);
+    refuse();
     return 0;
 }

@@ -4,9 +4,15 @@
 #define HARENA_ADAPTERS_SIZED_H
 #include <harena/arena.h>
 
+/* With the 16 bytes; what is too large for them stays, and the arena refuses it. */
+static inline size_t harena_sized_size(size_t size)
+{
+    return size <= (size_t)-1 - 16 ? size + 16 : size;
+}
+
 static inline void *harena_sized_alloc(harena *a, size_t size)
 {
-    char *at = size <= (size_t)-1 - 16 ? (char *)harena_alloc(a, size + 16) : (char *)0;
+    char *at = (char *)harena_alloc(a, harena_sized_size(size));
 
     if (at == (char *)0)
         return (void *)0;
@@ -21,10 +27,8 @@ static inline void *harena_sized_realloc(harena *a, void *old, size_t size)
 
     if (old == (void *)0)
         return harena_sized_alloc(a, size);
-    if (size > (size_t)-1 - 16)
-        return (void *)0;
     at -= 16;
-    at = (char *)harena_realloc(a, at, *(size_t *)(void *)at + 16, size + 16);
+    at = (char *)harena_realloc(a, at, *(size_t *)(void *)at + 16, harena_sized_size(size));
     if (at == (char *)0)
         return (void *)0;
     *(size_t *)(void *)at = size;
