@@ -99,6 +99,18 @@ static void keep_or_put(struct hri_arena *a, uint32_t list, struct keep *keep)
     }
 }
 
+/* The same where all stays: what is spare already is not looked at. */
+static void keep_all(struct hri_arena *a, uint32_t list)
+{
+    while (list != 0) {
+        uint32_t chunk = list - 1;
+
+        list = hri_load_relaxed(&hri_provider_extent(a->provider, chunk)->next);
+        if (chunk + 1 != a->initial)
+            hri_arena_add_spare(a, chunk);
+    }
+}
+
 uint64_t hri_arena_need(const struct hri_arena *a)
 {
     return a->held - hri_round_down(hri_window_rest(&a->window), HRI_CHUNK) -
@@ -126,9 +138,14 @@ void hri_arena_empty(struct hri_arena *a, uint64_t retain)
     hri_store_relaxed(&a->closed, 0);
     a->marks = NULL;
     a->is_kept = false;
-    a->extents.newest = a->spare_chunks.newest = a->spare_runs.newest = 0;
+    a->extents.newest = 0;
     if (a->fixed)
         return;
+    if (held <= retain) {
+        keep_all(a, used);
+        return;
+    }
+    a->spare_chunks.newest = a->spare_runs.newest = 0;
     keep_initial(a, &retain);
     of_spare.chunks_left = hri_arena_bytes_of(a, chunks) / HRI_CHUNK;
     of_used.chunks_left =
