@@ -20,11 +20,29 @@ AC_DEFUN([HARENA_REFUSE_32_BITS],
   [AC_CHECK_SIZEOF([void *])
    AS_IF([test "$ac_cv_sizeof_void_p" -ne 8], [HARENA_REFUSE([$CC $CFLAGS makes 32-bit code])])])
 
+# HARENA_CHECK_CXX
+# Whether there is a C++ compiler: for tests and a benchmark, not for the library.
+AC_DEFUN([HARENA_CHECK_CXX],
+  [AC_LANG_PUSH([C++])
+   AC_CACHE_CHECK([whether $CXX makes C++ programs], [harena_cv_cxx],
+     [AC_LINK_IFELSE([AC_LANG_PROGRAM([[#include <vector>]], [[std::vector<int> v; return !v.empty();]])],
+        [harena_cv_cxx=yes], [harena_cv_cxx=no])])
+   AC_LANG_POP([C++])
+   have_cxx=$harena_cv_cxx
+   AM_CONDITIONAL([HAVE_CXX], [test $have_cxx = yes])])
+
+# HARENA_YES_OR_NO(OPTION)
+# For what --enable-OPTION and --disable-OPTION say.
+AC_DEFUN([HARENA_YES_OR_NO],
+  [AS_CASE([$enable_$1], [yes | no], [],
+     [AC_MSG_ERROR([--enable-$1 is yes or no, not '$enable_$1'])])])
+
 # HARENA_NEED_MODULE(VARIABLE, PKG-CONFIG MODULE, DEBIAN PACKAGE, WHAT FOR)
 # Sets VARIABLE_CFLAGS and VARIABLE_LIBS, or stops and names the package.
 AC_DEFUN([HARENA_NEED_MODULE],
   [PKG_CHECK_MODULES([$1], [$2], [],
-     [AC_MSG_ERROR([$2 was not found, which $4 needs. On Debian: apt-get install $3])])])
+     [AS_IF([test -z "$PKG_CONFIG"], [AC_MSG_ERROR([pkg-config was not found. On Debian: apt-get install pkg-config])])
+      AC_MSG_ERROR([$2 was not found, which $4 needs. On Debian: apt-get install $3])])])
 
 # HARENA_WANT_MODULE(VARIABLE, PKG-CONFIG MODULE, DEBIAN PACKAGE)
 # The same for what is optional: sets have_VARIABLE to yes or "no (package)".
@@ -53,7 +71,7 @@ AC_DEFUN([HARENA_CHECK_CK],
 AC_DEFUN([HARENA_ARG_WERROR],
   [AC_ARG_ENABLE([werror],
      [AS_HELP_STRING([--enable-werror], [turn warnings into errors (default: no)])],
-     [], [enable_werror=no])
+     [HARENA_YES_OR_NO([werror])], [enable_werror=no])
    AS_IF([test "x$enable_werror" = xyes], [WERROR_CFLAGS=-Werror], [WERROR_CFLAGS=])
    AC_SUBST([WERROR_CFLAGS])])
 
@@ -64,6 +82,9 @@ AC_DEFUN([HARENA_ARG_SANITIZER],
      [AS_HELP_STRING([--enable-sanitizer=LIST],
         [build all with address, undefined (or both, with a comma) or thread (default: no)])],
      [], [enable_sanitizer=no])
+   AS_CASE([,$enable_sanitizer,],
+     [*,,* | *@<:@@<:@:space:@:>@@:>@*], [AC_MSG_ERROR([--enable-sanitizer is a list with commas, not '$enable_sanitizer'])],
+     [*,thread,*,* | *,*,thread,*], [AC_MSG_ERROR([--enable-sanitizer=thread goes with no other])])
    SANITIZER_CFLAGS=
    harena_asan=no harena_tsan=no harena_ubsan=no
    AS_IF([test "x$enable_sanitizer" != xno],
@@ -89,7 +110,7 @@ AC_DEFUN([HARENA_ARG_USDT],
   [AC_ARG_ENABLE([usdt],
      [AS_HELP_STRING([--enable-usdt],
         [static probes for bpftrace and SystemTap; stop if <sys/sdt.h> is missing; --disable-usdt: none (default: if found)])],
-     [], [enable_usdt=auto])
+     [HARENA_YES_OR_NO([usdt])], [enable_usdt=auto])
    AS_IF([test "x$enable_usdt" != xno], [AC_CHECK_HEADER([sys/sdt.h])])
    USDT_CPPFLAGS=
    AS_CASE([$enable_usdt/$ac_cv_header_sys_sdt_h],

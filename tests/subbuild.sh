@@ -15,7 +15,12 @@ if test -e "$srcdir/config.status"; then
     srcdir=$builddir/$name/source
 fi
 cd "$name/build"
-test -e config.status || "$srcdir/configure" --enable-tests --disable-static CC="$CC" CXX="$CXX" "$@"
+wanted="CC=$CC CXX=$CXX $*"
+if test "$(cat configured-for 2>/dev/null)" != "$wanted"; then
+    test ! -e Makefile || ${MAKE:-make} -s distclean
+    "$srcdir/configure" --enable-tests --disable-static CC="$CC" CXX="$CXX" "$@"
+    echo "$wanted" >configured-for
+fi
 
 # ThreadSanitizer of gcc 12 and clang 14 finds no room if the kernel randomizes more than 28 bits.
 run=

@@ -7,6 +7,8 @@
 #
 #   demo.sh BUILDDIR [SECONDS]     20 s if not said; 600 is the long tier: is the memory flat?
 set -eu
+LC_ALL=C # figures have a point
+export LC_ALL
 build=${1:?usage: demo.sh BUILDDIR [SECONDS]}
 seconds=${2:-20}
 here=$(cd "$(dirname "$0")" && pwd)

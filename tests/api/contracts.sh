@@ -3,8 +3,8 @@
 # Every exported name has its contract in the public headers: who may call it, and how it fails.
 set -eu
 : "${top_srcdir:?}"
-${AWK:-awk} -f "$top_srcdir/tests/api/declarations.awk" \
-    "$top_srcdir/include/harena.h" "$top_srcdir"/include/harena/*.h |
+cd "$top_srcdir"
+${AWK:-awk} -f tests/api/declarations.awk include/harena.h include/harena/*.h |
     ${AWK:-awk} '
         $2 == "?" { print $1 ": which name does this declaration export?"; bad = 1; next }
         { names++; if (!($2 in at)) at[$2] = $1; if ($3 != "no") told[$2] = 1 }

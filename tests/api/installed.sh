@@ -26,6 +26,9 @@ cp "$scratch/user.c" "$scratch/user.cc"
 PKG_CONFIG_PATH=$pkgconfigdir${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 LD_LIBRARY_PATH=$libdir${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export PKG_CONFIG_PATH LD_LIBRARY_PATH
+if test -n "${DESTDIR:-}"; then # what it says of directories is true below there
+    export PKG_CONFIG_SYSROOT_DIR="$DESTDIR" PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
+fi
 shared_flags=$(${PKG_CONFIG:-pkg-config} --cflags --libs harena)
 static_flags=$(${PKG_CONFIG:-pkg-config} --static --cflags --libs harena)
 

@@ -11,8 +11,7 @@ result=0
 
 shared=$top_builddir/.libs/libharena.so
 if test -e "$shared"; then
-    ${AWK:-awk} -f "$top_srcdir/tests/api/declarations.awk" \
-        "$top_srcdir/include/harena.h" "$top_srcdir"/include/harena/*.h |
+    (cd "$top_srcdir" && ${AWK:-awk} -f tests/api/declarations.awk include/harena.h include/harena/*.h) |
         cut -d ' ' -f 2 | sort -u >"$scratch/marked"
     ${NM:-nm} -D --defined-only "$shared" |
         ${AWK:-awk} '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u >"$scratch/exported"
