@@ -79,9 +79,8 @@ static double create_use_release(struct world *world)
     return bench_ns(from, bench_stamp()) / MANY;
 }
 
-static double reset_after(struct world *world, size_t bytes)
+static double reset_of(harena *arena, size_t bytes)
 {
-    harena *arena = create_arena(world);
     uint64_t from;
     double ns = 0;
     int i;
@@ -94,6 +93,25 @@ static double reset_after(struct world *world, size_t bytes)
     }
     harena_release(arena);
     return ns / MANY;
+}
+
+static double reset_after(struct world *world, size_t bytes)
+{
+    return reset_of(create_arena(world), bytes);
+}
+
+/* Of an arena that was large once, and keeps it all. */
+static double reset_with_much(struct world *world)
+{
+    harena_options options = HARENA_OPTIONS_INIT;
+    harena *arena;
+
+    options.provider = world->provider;
+    options.retain = (size_t)64 << 20;
+    arena = must(harena_create(&options));
+    fill_arena(arena, options.retain - HARENA_CHUNK_SIZE);
+    harena_reset(arena);
+    return reset_of(arena, 128);
 }
 
 static double reset_one(struct world *world)
@@ -272,6 +290,7 @@ static const struct {
     {"create + release", create_release, false},
     {"create + one allocation + release", create_use_release, false},
     {"reset after one allocation", reset_one, false},
+    {"- of an arena that keeps 64 MiB", reset_with_much, false},
     {"reset after 1 MiB of small ones", reset_mib, false},
     {"release after 1 MiB of small ones", release_mib, false},
     {"shared: create + release_now", shared_create_release, false},
