@@ -290,7 +290,7 @@ static const struct {
     {"create + release", create_release, false},
     {"create + one allocation + release", create_use_release, false},
     {"reset after one allocation", reset_one, false},
-    {"- of an arena that keeps 64 MiB", reset_with_much, false},
+    {"reset after one, 64 MiB kept", reset_with_much, false},
     {"reset after 1 MiB of small ones", reset_mib, false},
     {"release after 1 MiB of small ones", release_mib, false},
     {"shared: create + release_now", shared_create_release, false},

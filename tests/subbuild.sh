@@ -17,7 +17,10 @@ fi
 cd "$name/build"
 wanted="CC=$CC CXX=$CXX $*"
 if test "$(cat configured-for 2>/dev/null)" != "$wanted"; then
-    test ! -e Makefile || ${MAKE:-make} -s distclean
+    cd ..
+    rm -rf build
+    mkdir build
+    cd build
     "$srcdir/configure" --enable-tests --disable-static CC="$CC" CXX="$CXX" "$@"
     echo "$wanted" >configured-for
 fi

@@ -219,7 +219,7 @@ HARENA_API HARENA_ALLOCATES(2) void *harena_alloc_aligned_zeroed(harena *a, size
  * or a scratch arena: nothing.
  * Thread: owner.
  * Fails: never.
- * Cost: O(chunks and runs used); held, where that is more than `retain`. */
+ * Cost: O(chunks and runs used); held, where that is more than `retain`, after harena_keep, and in a pool's arena. */
 HARENA_API void harena_reset(harena *a);
 
 /* Runs the cleanups and gives everything back now; a is gone. NULL, a lane or a scratch arena:

@@ -38,7 +38,7 @@ for header in "$top_srcdir"/include/harena/adapters/*.h; do
     ${CC:-cc} -std=c11 -Wall -Wextra -Werror $cflags -I"$top_srcdir/include" -fsyntax-only -xc "$scratch/unit.cc" ||
         complain "$name" "is no C11"
     # shellcheck disable=SC2086
-    ${CXX:-c++} -std=c++17 -Wall -Wextra -Werror $cflags -I"$top_srcdir/include" -fsyntax-only "$scratch/unit.cc" ||
+    ! command -v "${CXX%% *}" >/dev/null || ${CXX:-c++} -std=c++17 -Wall -Wextra -Werror $cflags -I"$top_srcdir/include" -fsyntax-only "$scratch/unit.cc" ||
         complain "$name" "is no C++17"
     # shellcheck disable=SC2086
     if ! "$top_builddir/libtool" --silent --tag=CC --mode=link ${CC:-cc} -std=gnu11 -Wall -Wextra -Werror -g \

@@ -28,6 +28,7 @@ while read -r program from; do
     libs=
     compile="--tag=CC --mode=link ${CC:-cc} -std=gnu11"
     if grep -q '<harena/.*\.hpp>' "$program"; then
+        command -v "${CXX%% *}" >/dev/null || { echo "no C++ compiler for $from"; continue; }
         mv "$program" "${program%.c}.cc"
         program=${program%.c}.cc
         compile="--tag=CXX --mode=link ${CXX:-c++} -std=c++17"
