@@ -352,6 +352,7 @@ static void arena_stats(const harena *window, harena_stats *stats)
 
 const struct harena_ops hri_arena_ops = OPS(true);
 const struct harena_ops hri_arena_cleaning_ops = OPS(false);
+const struct harena_ops hri_arena_scratch_ops = OPS(false);
 
 /* ---- the rest of the public surface ---- */
 

@@ -96,7 +96,7 @@ struct hri_arena {
 };
 
 /* The other's are those of one whose cleanups run: the same, but nobody may empty it, end it or hand it on. */
-extern const struct harena_ops hri_arena_ops, hri_arena_cleaning_ops;
+extern const struct harena_ops hri_arena_ops, hri_arena_cleaning_ops, hri_arena_scratch_ops;
 
 static inline struct hri_arena *hri_arena_of(const harena *a)
 {

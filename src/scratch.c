@@ -13,8 +13,6 @@
 #define SCRATCH_RETAIN ((size_t)1 << 20) /* bytes that stay warm, in each */
 
 static __thread harena *scratch[SCRATCH_ARENAS] __attribute__((tls_model("initial-exec")));
-static struct harena_ops
-    scratch_ops; /* an arena's, but nobody else may empty or release it; written at load */
 
 static void release(int i)
 {
@@ -37,8 +35,6 @@ static void release_all(void)
 
 __attribute__((constructor)) static void at_load(void)
 {
-    scratch_ops = hri_arena_ops;
-    scratch_ops.own = false;
     hri_thread_at_exit(release_all);
 }
 
@@ -51,8 +47,18 @@ static harena *make(void)
     options.retain = SCRATCH_RETAIN;
     window = harena_create(&options);
     if (window != NULL)
-        window->ops = &scratch_ops;
+        window->ops = &hri_arena_scratch_ops;
     return window;
+}
+
+/* Nobody else would: this thread's end has passed by. */
+static void release_if_late(int i)
+{
+    int saved = errno;
+
+    if (hri_thread_word() == HRI_THREAD_GONE && !hri_mark_has_frame(hri_arena_of(scratch[i])))
+        release(i);
+    errno = saved;
 }
 
 harena *harena_scratch_begin(harena *avoid)
@@ -66,8 +72,10 @@ harena *harena_scratch_begin(harena *avoid)
         return NULL;
     if (!hri_mark_has_frame(hri_arena_of(scratch[i])))
         harena_clear_failed(scratch[i]); /* a failure is that of the frames which it happened in */
-    if (!hri_mark_enter(hri_arena_of(scratch[i])))
+    if (!hri_mark_enter(hri_arena_of(scratch[i]))) {
+        release_if_late(i);
         return NULL;
+    }
     errno = saved;
     return scratch[i];
 }
@@ -82,8 +90,7 @@ void harena_scratch_end(harena *window)
         if (window != scratch[i])
             continue;
         if (hri_mark_leave(hri_arena_of(window))) {
-            if (hri_thread_word() == HRI_THREAD_GONE && !hri_mark_has_frame(hri_arena_of(window)))
-                release(i);
+            release_if_late(i);
             return;
         }
     }
