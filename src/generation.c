@@ -73,7 +73,7 @@ struct hri_generation *hri_generation_create(const struct hri_generation_options
     memcpy(g->name, o->name, HRI_NAME_SIZE);
     g->sums = o->sums;
     g->alignment = o->alignment;
-    g->limit = o->limit;
+    g->limit = o->limit == UINT64_MAX ? o->limit : hri_min(o->limit, HRI_LIMIT_MOST);
     g->zero = o->zero;
     g->debug = o->debug;
     g->how = "reset";

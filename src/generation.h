@@ -11,6 +11,8 @@
  * close, and what a thread enters when no record was to be had. */
 enum hri_view_state { HRI_LIVE, HRI_EMPTY, HRI_CLOSED, HRI_NO_MEMORY };
 
+#define HRI_LIMIT_MOST (UINT64_C(1) << 47) /* no region is so large */
+
 enum { HRI_RESTS = 4 }; /* slots for rests of runs; threads spread over them */
 
 struct hri_rest {
@@ -35,7 +37,7 @@ struct hri_generation {
     char name[HRI_NAME_SIZE]; /* the shared arena's, which may be gone first */
 
     /* Line 2: slow paths of all; atomic. */
-    uint64_t charged HRI_ALIGNED; /* bytes, if there is a limit */
+    uint64_t charged HRI_ALIGNED; /* if there is a limit: see lease.c */
     uint64_t shared_chunks;       /* that the bump has gone through */
     uint64_t run_bytes, runs;     /* of the second window */
     uint32_t run_list;            /* index + 1 of the newest run, pushed to only */

@@ -19,6 +19,7 @@
  * 6. Progress: a failed CAS or a lost offset means that another thread's claim succeeded. A thread that dies between
  *    taking a chunk and publishing it loses that chunk's memory; it blocks nobody. */
 #include "generation.h"
+#include "limit.h"
 #include "sanitizer.h"
 
 #include <errno.h>
@@ -33,44 +34,110 @@ static inline uint32_t offset_of(uint64_t bump)
     return (uint32_t)bump;
 }
 
-/* Counts bytes against the generation's limit. */
-static bool charge(struct hri_generation *g, uint64_t bytes)
+/* `charged` is one word where there is a limit: the bytes that are held or about to be in its lower part, above them how
+ * many threads have charged and do not know yet whether they will keep it. */
+#define IN_HAND (UINT64_C(1) << 48)
+
+static inline uint64_t bytes_charged(uint64_t charged)
+{
+    return charged & (IN_HAND - 1);
+}
+
+static inline bool is_limited(const struct hri_generation *g)
+{
+    return g->limit != UINT64_MAX;
+}
+
+/* Counts bytes against the limit, in hand. False: no room; *in_hand: but others may give some back. */
+static bool charge(struct hri_generation *g, uint64_t bytes, bool *in_hand)
 {
     uint64_t seen;
 
-    if (HRI_LIKELY(g->limit == UINT64_MAX))
+    if (HRI_LIKELY(!is_limited(g)))
         return true;
-    seen = hri_load_relaxed(&g->charged);
+    seen = hri_load_acquire(
+        &g->charged); /* PAIR hand-1: what those did who have nothing in hand any more */
     do {
-        if (bytes > g->limit || seen > g->limit - bytes)
+        if (bytes > g->limit || bytes_charged(seen) > g->limit - bytes) {
+            *in_hand = bytes <= g->limit && seen >= IN_HAND;
             return false;
-    } while (!hri_cas_relaxed(&g->charged, &seen, seen + bytes)); /* relaxed: only the sum counts */
+        }
+    } while (
+        !hri_cas_acq_rel(&g->charged, &seen, seen + bytes + IN_HAND)); /* PAIR hand-1: both ends */
     return true;
+}
+
+/* What the caller has charged is kept, and others can see what for. */
+static void keep_charge(struct hri_generation *g)
+{
+    if (is_limited(g))
+        hri_fetch_sub_acq_rel(&g->charged, IN_HAND); /* PAIR hand-1 */
+}
+
+/* What the caller has charged was in vain. */
+static void give_charge_back(struct hri_generation *g, uint64_t bytes)
+{
+    if (is_limited(g))
+        hri_fetch_sub_acq_rel(&g->charged, bytes + IN_HAND); /* PAIR hand-1 */
 }
 
 void hri_lease_refund(struct hri_generation *g, uint64_t bytes)
 {
-    if (g->limit != UINT64_MAX)
-        hri_fetch_sub_relaxed(&g->charged, bytes); /* relaxed: as charge */
+    if (is_limited(g))
+        hri_fetch_sub_relaxed(&g->charged, bytes); /* relaxed: only the sum counts */
+}
+
+/* As charge, but where others have something in hand it waits a moment to see what becomes of it: of those who open a chunk
+ * at once all but one give theirs back. False too if the open chunk is not `old` any more (NO_MATTER: whatever it is). */
+#define NO_MATTER UINT32_MAX
+
+static bool charge_patiently(struct hri_generation *g, uint64_t bytes, uint32_t old)
+{
+    unsigned waits = 0;
+    bool in_hand = false;
+
+    do {
+        uint32_t seen = hri_load_acquire(&g->provider->reclaims); /* PAIR reclaims-1 */
+
+        if (charge(g, bytes, &in_hand))
+            return true;
+        if (old != NO_MATTER && chunk_of(hri_load_acquire(&g->bump)) != old) /* PAIR bump-1 */
+            return false;
+        in_hand = in_hand && hri_limit_wait(g->provider, seen, &waits);
+    } while (in_hand);
+    return false;
+}
+
+static HRI_COLD uint32_t refuse(struct hri_generation *g, uint64_t bytes)
+{
+    hri_provider_event(g->provider, HARENA_EVENT_LIMIT, ENOMEM, bytes, g->name,
+                       "the shared arena's limit is reached");
+    errno = ENOMEM;
+    return HRI_NO_CHUNK;
+}
+
+/* What has been charged; it stays in hand if it is to be had. */
+static uint32_t get_charged(struct hri_generation *g, uint32_t length, bool roomy)
+{
+    uint32_t chunk = roomy ? hri_run_get_roomy(g->provider, length, g->name)
+                           : hri_run_get(g->provider, length, g->name);
+
+    if (chunk == HRI_NO_CHUNK)
+        give_charge_back(g, length * HRI_CHUNK);
+    else
+        hri_name_took(g->sums, length * HRI_CHUNK);
+    return chunk;
 }
 
 uint32_t hri_lease_chunks(struct hri_generation *g, uint32_t length, bool roomy)
 {
-    uint64_t bytes = (uint64_t)length * HRI_CHUNK;
     uint32_t chunk;
 
-    if (!charge(g, bytes)) {
-        hri_provider_event(g->provider, HARENA_EVENT_LIMIT, ENOMEM, bytes, g->name,
-                           "the shared arena's limit is reached");
-        errno = ENOMEM;
-        return HRI_NO_CHUNK;
-    }
-    chunk = roomy ? hri_run_get_roomy(g->provider, length, g->name)
-                  : hri_run_get(g->provider, length, g->name);
-    if (chunk == HRI_NO_CHUNK)
-        hri_lease_refund(g, bytes);
-    else
-        hri_name_took(g->sums, bytes);
+    if (!charge_patiently(g, length * HRI_CHUNK, NO_MATTER))
+        return refuse(g, length * HRI_CHUNK);
+    chunk = get_charged(g, length, roomy);
+    if (chunk != HRI_NO_CHUNK)
+        keep_charge(g);
     return chunk;
 }
 
@@ -78,27 +145,32 @@ uint32_t hri_lease_try(struct hri_generation *g, uint32_t length, bool roomy)
 {
     uint64_t bytes = (uint64_t)length * HRI_CHUNK;
     uint32_t chunk;
+    bool in_hand;
 
-    if (!charge(g, bytes))
+    if (!charge(g, bytes, &in_hand))
         return HRI_NO_CHUNK;
     chunk = hri_run_try(g->provider, length, roomy);
-    if (chunk == HRI_NO_CHUNK)
-        hri_lease_refund(g, bytes);
-    else
-        hri_name_took(g->sums, bytes);
+    if (chunk == HRI_NO_CHUNK) {
+        give_charge_back(g, bytes);
+        return HRI_NO_CHUNK;
+    }
+    keep_charge(g);
+    hri_name_took(g->sums, bytes);
     return chunk;
 }
 
 bool hri_lease_extend(struct hri_generation *g, uint32_t chunk, uint32_t more, uint32_t instead)
 {
     uint64_t bytes = (uint64_t)more * HRI_CHUNK;
+    bool in_hand;
 
-    if (!charge(g, bytes))
+    if (!charge(g, bytes, &in_hand))
         return false;
     if (!hri_run_extend(g->provider, chunk, more, instead)) {
-        hri_lease_refund(g, bytes);
+        give_charge_back(g, bytes);
         return false;
     }
+    keep_charge(g);
     hri_name_took(g->sums, bytes);
     return true;
 }
@@ -108,25 +180,30 @@ bool hri_lease_has_room(const struct hri_generation *g, uint64_t bytes)
     bytes = hri_max(bytes, (uint64_t)g->view.lanes * HRI_CHUNK);
     if (!hri_provider_has_room(g->provider, bytes))
         return false;
-    return g->limit == UINT64_MAX ||
-           (bytes <= g->limit && hri_load_relaxed(&g->charged) <= g->limit - bytes); /* a guess */
+    return !is_limited(g) || (bytes <= g->limit && bytes_charged(hri_load_relaxed(&g->charged)) <=
+                                                       g->limit - bytes); /* a guess */
 }
 
 /* Opens a chunk in place of `old` (index + 1; 0: none) with `mine` bytes claimed. The start of the caller's part; NULL
  * with *again: another thread was faster; NULL without: refused. */
 static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, bool *again)
 {
-    uint32_t chunk = hri_lease_chunks(g, 1, false);
+    bool is_charged = charge_patiently(g, HRI_CHUNK, old);
+    uint32_t chunk = is_charged ? get_charged(g, 1, false) : HRI_NO_CHUNK;
     uint64_t seen = hri_load_acquire(&g->bump); /* PAIR bump-1 */
 
     *again = chunk_of(seen) != old;
-    if (chunk == HRI_NO_CHUNK)
-        return NULL; /* unless another thread found one meanwhile */
+    if (chunk == HRI_NO_CHUNK) { /* unless another thread found one meanwhile */
+        if (!is_charged && !*again)
+            refuse(g, HRI_CHUNK);
+        return NULL;
+    }
     hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next,
                       old); /* relaxed: published by the CAS */
     while (chunk_of(seen) == old) {
         /* PAIR bump-1: what the chunk is, is released; acquired by every claim */
         if (hri_cas_acq_rel(&g->bump, &seen, (uint64_t)(chunk + 1) << 32 | mine)) {
+            keep_charge(g);
             hri_fetch_add_seq_cst(&g->shared_chunks, 1); /* PAIR late-1 */
             hri_generation_note_held(g, HRI_CHUNK);
             return hri_chunk_address(g->provider, chunk);
@@ -135,7 +212,7 @@ static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, boo
     *again = true;
     hri_run_put(g->provider, chunk);
     hri_name_put(g->sums, HRI_CHUNK);
-    hri_lease_refund(g, HRI_CHUNK);
+    give_charge_back(g, HRI_CHUNK);
     return NULL;
 }
 

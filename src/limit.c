@@ -132,6 +132,15 @@ void hri_limit_end_hold(harena_provider *p, bool is_back)
         hri_os.wake(&p->reclaims);
 }
 
+bool hri_limit_wait(harena_provider *p, uint32_t seen, unsigned *waits)
+{
+    if (*waits == HOLDERS_WAITS)
+        return false;
+    ++*waits;
+    hri_os.wait(&p->reclaims, seen, HOLDERS_WAIT_MS);
+    return true;
+}
+
 bool hri_limit_wait_for_holders(harena_provider *p, uint32_t seen, unsigned *waits)
 {
     /* PAIR holders-1: a read-modify-write, so that nobody whom the caller's look has met can be missed */

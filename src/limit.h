@@ -29,6 +29,10 @@ void hri_limit_end_hold(harena_provider *provider, bool is_back);
  * worth looking again, which is so a few times for a request: *waits counts them, from 0. */
 bool hri_limit_wait_for_holders(harena_provider *provider, uint32_t seen, unsigned *waits);
 
+/* Waits a moment for what others have in hand, after `reclaims` was `seen`. False: it has done so often enough for this
+ * request, and has not waited; *waits counts, from 0. */
+bool hri_limit_wait(harena_provider *provider, uint32_t seen, unsigned *waits);
+
 /* Anything but success: counted, told, errno ENOMEM. Returns HRI_NO_CHUNK. */
 uint32_t hri_limit_refuse(harena_provider *provider, enum harena_event_kind kind, int error,
                           size_t bytes, const char *name);

@@ -79,6 +79,11 @@ static void setup_at_limit(void)
     create(HRI_CHUNK, true, 64);
 }
 
+static void setup_one_chunk(void)
+{
+    create(HRI_CHUNK, false, 0);
+}
+
 static void claim(size_t want, size_t need)
 {
     size_t got = 0;
@@ -123,6 +128,16 @@ static void claim_twice(void)
 static void object_48(void)
 {
     object(48);
+}
+
+/* There is room for it: whoever is slower in opening the chunk is not refused because the faster one's is charged. */
+static void must_claim_64(void)
+{
+    size_t got = 0;
+    char *at = hri_lease_claim(g, 64, 64, &got);
+
+    EXPLORE_CHECK(at != NULL && "refused below the limit");
+    world_bytes(at, got);
 }
 
 static void three_large(void)
@@ -223,6 +238,22 @@ const struct explore_model lease_models[] = {
      3,
      EXPLORE_NOT},
     {"lease/limit", setup_limit, {claim_twice, claim_twice}, chain_holds, quiet, 2, 3, EXPLORE_ALL},
+    {"lease/one-chunk",
+     setup_one_chunk,
+     {must_claim_64, must_claim_64},
+     chain_holds,
+     quiet,
+     3,
+     4,
+     EXPLORE_ALL},
+    {"lease/one-chunk-3",
+     setup_one_chunk,
+     {must_claim_64, must_claim_64, must_claim_64},
+     chain_holds,
+     quiet,
+     2,
+     3,
+     EXPLORE_NOT},
     {"lease/at-limit",
      setup_at_limit,
      {three_large, three_large},

@@ -17,7 +17,8 @@ static void list_holds(void)
     for (; list != 0 && length < 16; list = hri_provider_extent(world, list - 1)->next, length++)
         EXPLORE_CHECK(list < GARBAGE && "a run is on the list before its link is set");
     EXPLORE_CHECK(list == 0 && "the list of runs is a ring");
-    EXPLORE_CHECK((g->limit == UINT64_MAX || g->charged <= g->limit) && "above the limit");
+    EXPLORE_CHECK((g->limit == UINT64_MAX || (g->charged << 16 >> 16) <= g->limit) &&
+                  "above the limit");
     world_limit_holds();
 }
 

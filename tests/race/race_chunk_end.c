@@ -105,6 +105,16 @@ static void take_leases(unsigned thread, unsigned round)
         }
 }
 
+/* The arena's limit is one chunk, and it has none yet. */
+static void take_first(unsigned thread, unsigned round)
+{
+    void *at;
+
+    (void)round;
+    MEET(thread, race.shared, at = harena_shared_alloc(race.shared, 64));
+    TEST_EXPECT_MSG(at != NULL, "refused beside a chunk that another thread was opening");
+}
+
 /* ---- between two rounds: nobody else is there ---- */
 
 static int by_address(const void *left, const void *right)
@@ -193,6 +203,14 @@ static void between_leases(unsigned round)
     }
 }
 
+static void between_first(unsigned round)
+{
+    (void)round;
+    TEST_EXPECT(!harena_shared_failed(race.shared));
+    TEST_EXPECT(harena_shared_cap(race.shared) <= HARENA_CHUNK_SIZE);
+    TEST_EXPECT(harena_shared_reset_now(race.shared) == 0);
+}
+
 /* ---- tests ---- */
 
 static void begin(void)
@@ -237,6 +255,26 @@ START_TEST(leases_at_the_end_of_a_chunk_are_apart)
 }
 END_TEST
 
+/* CELL shared: alloc x alloc */
+START_TEST(the_chunk_of_a_limit_of_one_is_opened_for_all)
+{
+    static const meet_operation take = {"alloc", take_first};
+    harena_shared_options options = HARENA_SHARED_OPTIONS_INIT;
+    char more[128];
+
+    begin();
+    options.provider = race.provider;
+    options.limit = HARENA_CHUNK_SIZE;
+    options.no_lanes = _i == 1;
+    race.shared = harena_shared_create(&options);
+    TEST_EXPECT(race.shared != NULL);
+    meet_run(&test_flavors[TEST_BP], &take, &take, &take, test_rounds(2000), between_first, more);
+    harena_shared_release(race.shared);
+    test_provider_finish(race.provider);
+    RACE_RAN_MORE(MEET_THREADS, meet.done, more);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("race_chunk_end");
@@ -244,5 +282,6 @@ int main(void)
 
     tcase_add_loop_test(tests, last_bytes_of_a_chunk_go_to_one_thread, 0, SIZES);
     tcase_add_test(tests, leases_at_the_end_of_a_chunk_are_apart);
+    tcase_add_loop_test(tests, the_chunk_of_a_limit_of_one_is_opened_for_all, 0, 2);
     return test_main(suite);
 }
