@@ -222,6 +222,13 @@ static HRI_COLD void shed(harena_provider *p)
     errno = saved;
 }
 
+void hri_commit_look(harena_provider *p)
+{
+    /* PAIR beyond-1: after the chunks are untaken, and before the look at what is committed */
+    if (hri_load_relaxed(&p->limit) != 0 && is_above(p, hri_fetch_add_acq_rel(&p->beyond, 0)))
+        shed(p);
+}
+
 /* ---- commit ---- */
 
 /* Whether the block is to have huge pages, of which the run that is being committed has `chunks` chunks of its `length`. */

@@ -28,6 +28,9 @@ int hri_commit(harena_provider *provider, uint32_t chunk, uint32_t length);
  * False: not now, because somebody is telling the OS to make it huge. */
 bool hri_commit_small(harena_provider *provider, uint32_t block);
 
+/* The caller has had chunks in hand, and has put them back as they were. Whoever shed meanwhile has passed them over. */
+void hri_commit_look(harena_provider *provider);
+
 /* All of the block, which the caller has claimed, has gone back to the OS. */
 void hri_commit_purged(harena_provider *provider, uint32_t block);
 

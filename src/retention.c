@@ -66,6 +66,7 @@ static bool claim(harena_provider *p, uint32_t block, uint64_t *state)
 static void unclaim(harena_provider *p, uint32_t block)
 {
     hri_blocks_unpurged(&p->blocks, block);
+    hri_commit_look(p);
     hri_limit_end_hold(p, true);
 }
 
@@ -92,19 +93,27 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     return true;
 }
 
+/* Bytes that are free and warm, without what anybody has claimed. */
+static uint64_t free_but_claimed(const harena_provider *p)
+{
+    uint64_t taken, free_warm;
+
+    hri_blocks_count(&p->blocks, &taken, &free_warm);
+    return free_warm * HRI_CHUNK;
+}
+
 /* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm, or so many chunks can
  * be charged (0: however many), but none that would leave less than `least`. *holds is raised by each that it claims. */
 static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, uint32_t room,
                            uint32_t *holds)
 {
     uint32_t block = hri_load_relaxed(&p->blocks.used);
-    uint64_t taken, free_warm, left, state, done = 0;
+    uint64_t left, state, done = 0;
     int looks = INT32_MAX;
 
     if (p->source.purge == NULL)
         return 0;
-    hri_blocks_count(&p->blocks, &taken, &free_warm);
-    left = free_warm * HRI_CHUNK;
+    left = free_but_claimed(p);
     while (left > hri_max(keep, least) && hri_blocks_find_free(&p->blocks, &block, &looks)) {
         uint64_t bytes = hri_min(bytes_to_purge(p, block), left);
 
@@ -112,6 +121,10 @@ static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, ui
             break;
         if (left - bytes < least || !claim(p, block, &state))
             continue;
+        if (least != 0 && free_but_claimed(p) < least) { /* others purge, too */
+            unclaim(p, block);
+            break;
+        }
         ++*holds;
         if (!purge_claimed(p, block, state))
             break;

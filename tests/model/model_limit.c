@@ -108,6 +108,26 @@ static void trim(void)
     harena_provider_trim(world, 0);
 }
 
+/* A chunk of each of two blocks is free and warm; one is to stay. */
+static void setup_ballast(void)
+{
+    world_create(2, 0);
+    world_own(0, 0);
+    world_own(0, HRI_BLOCK_CHUNKS);
+    world_put(0);
+    world_put(HRI_BLOCK_CHUNKS);
+    world->ballast = HRI_CHUNK;
+}
+
+static void ballast_stays(void)
+{
+    uint64_t taken, free_warm;
+
+    world_quiet();
+    hri_blocks_count(&world->blocks, &taken, &free_warm);
+    EXPLORE_CHECK(free_warm * HRI_CHUNK >= world->ballast && "the ballast went back");
+}
+
 /* ---- huge pages ---- */
 
 /* A huge page of which one chunk is in use; the limit has room for a whole block more, if the others go back. */
@@ -275,6 +295,14 @@ const struct explore_model limit_models[] = {
      3,
      4,
      EXPLORE_NOT},
+    {"limit/huge-shed-run",
+     setup_huge,
+     {get_block_if_there, get_run},
+     world_limit_holds,
+     huge_and_quiet,
+     2,
+     3,
+     EXPLORE_NOT},
     {"limit/huge-purge-lower-take",
      setup_huge_free,
      {trim_and_get, lower_the_limit},
@@ -283,6 +311,14 @@ const struct explore_model limit_models[] = {
      3,
      4,
      EXPLORE_NOT},
+    {"limit/ballast",
+     setup_ballast,
+     {trim, trim},
+     world_limit_holds,
+     ballast_stays,
+     2,
+     3,
+     EXPLORE_ALL},
     {"limit/two",
      setup_two,
      {get_and_put, get_and_put},
