@@ -182,7 +182,7 @@ HARENA_API void harena_chunk_put(harena_provider *provider, void *chunk);
 HARENA_API bool harena_provider_owns(const harena_provider *provider, const void *any);
 
 /* Changes the hard limit, in bytes; 0: none. Below what is committed, nothing new is committed
- * until use falls.
+ * until use falls, but for requests that were under way at the call.
  * Thread: any, any time. NULL provider: the default one.
  * Fails: 0 always, -ENOMEM if there is no default provider.
  * Cost: a look at each block of 2 MiB ever used, and system calls if huge pages hold more than the limit leaves. */
