@@ -144,13 +144,19 @@ void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t 
 #define HRI_LEASE_MOST (HRI_CHUNK / 2)
 
 /* Claims up to `want` bytes, but at least `need`, of the open chunk, in whole cache lines; up to HRI_LEASE_MOST. *got
- * is how many. NULL and ENOMEM: refused. */
-char *hri_lease_claim(struct hri_generation *g, size_t want, size_t need, size_t *got);
+ * is how many. NULL and ENOMEM: refused; at the generation's limit only who has nothing else to try, `last`, waits for what
+ * others have in hand, and tells of it. */
+char *hri_lease_claim(struct hri_generation *g, size_t want, size_t need, bool last, size_t *got);
 
 /* The same for one object of `need` bytes, if that loses no chunk's tail. NULL: it would, or as above. */
 char *hri_lease_claim_spare(struct hri_generation *g, size_t need, size_t unit);
 
-/* Chunks for the generation, within its limit; `roomy`: as hri_run_get_roomy. HRI_NO_CHUNK, ENOMEM: refused (no failure is
+bool hri_lease_is_limited(const struct hri_generation *g);
+
+/* A chunk for the generation, within its limit. HRI_NO_CHUNK, ENOMEM: refused; of its own limit nobody has been told. */
+uint32_t hri_lease_chunk(struct hri_generation *g);
+
+/* Chunks for who has nothing else to try; `roomy`: as hri_run_get_roomy. HRI_NO_CHUNK, ENOMEM: refused (no failure is
  * noted). */
 uint32_t hri_lease_chunks(struct hri_generation *g, uint32_t length, bool roomy);
 

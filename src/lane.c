@@ -77,9 +77,10 @@ static void open_window(const struct hri_generation *g, struct harena_lane *lane
 }
 
 /* A chunk of the lane's own, whose start serves `size` bytes; the window keeps the larger rest. */
-static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *lane, size_t size)
+static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *lane, size_t size,
+                                bool last)
 {
-    uint32_t chunk = hri_lease_chunks(g, 1, false);
+    uint32_t chunk = last ? hri_lease_chunks(g, 1, false) : hri_lease_chunk(g);
     size_t rounded = hri_round_up(size, HRI_ALIGNMENT);
     char *at;
 
@@ -114,10 +115,11 @@ static size_t next_lease(const struct hri_generation *g, const struct harena_lan
 /* The next lease in the window: of the open chunk, or, where there is none to be had, of what the second window has left.
  * False: refused. */
 static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_t lease,
-                       size_t need)
+                       size_t need, bool last)
 {
     size_t got;
-    char *at = need <= HRI_LEASE_MOST ? hri_lease_claim(g, hri_max(lease, need), need, &got) : NULL;
+    char *at =
+        need <= HRI_LEASE_MOST ? hri_lease_claim(g, hri_max(lease, need), need, last, &got) : NULL;
 
     if (at != NULL) {
         if (g->zero)
@@ -143,17 +145,22 @@ static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_
 static char *refill(struct hri_generation *g, struct harena_lane *lane, size_t lease, size_t size,
                     size_t need, size_t alignment)
 {
+    bool limited = hri_lease_is_limited(g), taken;
     char *at;
 
     HRI_PROBE(refill, g->name, lease);
     if (lease >= HRI_CHUNK) {
-        at = alloc_in_own_chunk(g, lane, size); /* at a multiple of 64 KiB */
+        at = alloc_in_own_chunk(g, lane, size, false); /* at a multiple of 64 KiB */
         if (at != NULL)
             return at;
         lease = LAST_LEASE;
     }
-    return take_lease(g, lane, lease, need) ? hri_window_take(&lane->window, size, alignment)
-                                            : NULL;
+    taken = take_lease(g, lane, lease, need, !limited);
+    if (!taken && limited && need > HRI_LEASE_MOST)
+        return alloc_in_own_chunk(g, lane, size, true);
+    if (!taken && limited)
+        taken = take_lease(g, lane, lease, need, true);
+    return taken ? hri_window_take(&lane->window, size, alignment) : NULL;
 }
 
 /* Beside the window, which stays as it is. */

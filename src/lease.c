@@ -17,7 +17,8 @@
  * 5. Memory: the publisher acquired the chunk from its last holder (PAIR chunk-1) and released it with the CAS; the
  *    fetch-add of each claimant acquires that. So the claimant's first write comes after the last holder's.
  * 6. Progress: a failed CAS or a lost offset means that another thread's claim succeeded. A thread that dies between
- *    taking a chunk and publishing it loses that chunk's memory; it blocks nobody. */
+ *    taking a chunk and publishing it loses that chunk's memory; it blocks nobody, but delays who finds no other memory
+ *    within the limit. */
 #include "generation.h"
 #include "limit.h"
 #include "sanitizer.h"
@@ -129,6 +130,26 @@ static uint32_t get_charged(struct hri_generation *g, uint32_t length, bool room
     return chunk;
 }
 
+bool hri_lease_is_limited(const struct hri_generation *g)
+{
+    return is_limited(g);
+}
+
+uint32_t hri_lease_chunk(struct hri_generation *g)
+{
+    uint32_t chunk;
+    bool in_hand;
+
+    if (!charge(g, HRI_CHUNK, &in_hand)) {
+        errno = ENOMEM;
+        return HRI_NO_CHUNK;
+    }
+    chunk = get_charged(g, 1, false);
+    if (chunk != HRI_NO_CHUNK)
+        keep_charge(g);
+    return chunk;
+}
+
 uint32_t hri_lease_chunks(struct hri_generation *g, uint32_t length, bool roomy)
 {
     uint32_t chunk;
@@ -185,16 +206,17 @@ bool hri_lease_has_room(const struct hri_generation *g, uint64_t bytes)
 }
 
 /* Opens a chunk in place of `old` (index + 1; 0: none) with `mine` bytes claimed. The start of the caller's part; NULL
- * with *again: another thread was faster; NULL without: refused. */
-static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, bool *again)
+ * with *again: another thread was faster; NULL without: refused, which the limit tells of only if `last`. */
+static char *open_chunk(struct hri_generation *g, uint32_t old, size_t mine, bool last, bool *again)
 {
-    bool is_charged = charge_patiently(g, HRI_CHUNK, old);
+    bool in_hand,
+        is_charged = last ? charge_patiently(g, HRI_CHUNK, old) : charge(g, HRI_CHUNK, &in_hand);
     uint32_t chunk = is_charged ? get_charged(g, 1, false) : HRI_NO_CHUNK;
     uint64_t seen = hri_load_acquire(&g->bump); /* PAIR bump-1 */
 
     *again = chunk_of(seen) != old;
     if (chunk == HRI_NO_CHUNK) { /* unless another thread found one meanwhile */
-        if (!is_charged && !*again)
+        if (!is_charged && !*again && last)
             refuse(g, HRI_CHUNK);
         return NULL;
     }
@@ -239,8 +261,9 @@ static bool claim_open(struct hri_generation *g, size_t want, size_t need, size_
     return true;
 }
 
-/* `unit` is 64 for leases, 16 for single objects. */
-static char *claim(struct hri_generation *g, size_t want, size_t need, size_t unit, size_t *got)
+/* `unit` is 64 for leases, 16 for single objects. `last`: the caller has nothing else to try. */
+static char *claim(struct hri_generation *g, size_t want, size_t need, size_t unit, bool last,
+                   size_t *got)
 {
     uint32_t open, offset;
     bool again = true;
@@ -252,7 +275,7 @@ static char *claim(struct hri_generation *g, size_t want, size_t need, size_t un
             return hri_chunk_address(g->provider, open - 1) + offset;
         if (open != 0 && offset_of(hri_load_relaxed(&g->bump)) < HRI_CHUNK)
             continue; /* a new chunk was opened meanwhile, or a claim's rounding lost a race */
-        at = open_chunk(g, open, want, &again);
+        at = open_chunk(g, open, want, last, &again);
         if (at != NULL) {
             *got = want;
             return at;
@@ -261,9 +284,9 @@ static char *claim(struct hri_generation *g, size_t want, size_t need, size_t un
     return NULL;
 }
 
-char *hri_lease_claim(struct hri_generation *g, size_t want, size_t need, size_t *got)
+char *hri_lease_claim(struct hri_generation *g, size_t want, size_t need, bool last, size_t *got)
 {
-    return claim(g, want, need, HRI_CACHE_LINE, got);
+    return claim(g, want, need, HRI_CACHE_LINE, last, got);
 }
 
 char *hri_lease_claim_spare(struct hri_generation *g, size_t need, size_t unit)
@@ -274,7 +297,7 @@ char *hri_lease_claim_spare(struct hri_generation *g, size_t need, size_t unit)
     if (need > HRI_LEASE_MOST ||
         (chunk_of(bump) != 0 && hri_round_up(offset_of(bump), unit) + need > HRI_CHUNK))
         return NULL;
-    return claim(g, need, need, unit, &got);
+    return claim(g, need, need, unit, false, &got);
 }
 
 void hri_lease_clear(const struct hri_generation *g, char *at, size_t size)
@@ -287,6 +310,14 @@ void hri_lease_clear(const struct hri_generation *g, char *at, size_t size)
         hri_clear_hidden(at, hri_min(size, (size_t)(dirty - at)));
 }
 
+static void *finish(struct hri_generation *g, char *at, size_t size)
+{
+    if (at == NULL)
+        return hri_generation_fail(g, errno);
+    hri_show_object(at, size, size);
+    return at;
+}
+
 void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t alignment,
                                   bool zeroed)
 {
@@ -297,18 +328,20 @@ void *hri_generation_alloc_atomic(struct hri_generation *g, size_t size, size_t 
         return hri_generation_fail(g, g->state == HRI_CLOSED ? ESHUTDOWN : ENOMEM);
     alignment = hri_max(alignment, g->alignment);
     need = size + alignment - HRI_ALIGNMENT; /* a claim is at a multiple of 16 only */
-    at = need < HRI_MEDIUM_LEAST ? claim(g, need, need, HRI_ALIGNMENT, &got)
+    at = need < HRI_MEDIUM_LEAST ? claim(g, need, need, HRI_ALIGNMENT, !is_limited(g), &got)
                                  : hri_lease_claim_spare(g, need, HRI_ALIGNMENT);
-    if (at != NULL) {
-        at = hri_align_pointer(at, alignment);
-        if (zeroed || g->zero)
-            hri_lease_clear(g, at, size);
-    } else {
-        at = need < HRI_MEDIUM_LEAST ? hri_rest_take(g, size, alignment, zeroed)
-                                     : hri_rest_alloc(g, size, alignment, zeroed);
+    if (at == NULL && need >= HRI_MEDIUM_LEAST)
+        return finish(g, hri_rest_alloc(g, size, alignment, zeroed), size);
+    if (at == NULL) {
+        char *rest = hri_rest_take(g, size, alignment, zeroed);
+
+        if (rest == NULL && is_limited(g))
+            at = claim(g, need, need, HRI_ALIGNMENT, true, &got);
+        if (at == NULL)
+            return finish(g, rest, size);
     }
-    if (at == NULL)
-        return hri_generation_fail(g, errno);
-    hri_show_object(at, size, size);
-    return at;
+    at = hri_align_pointer(at, alignment);
+    if (zeroed || g->zero)
+        hri_lease_clear(g, at, size);
+    return finish(g, at, size);
 }

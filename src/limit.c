@@ -25,6 +25,7 @@
 
 enum {
     HOLDERS_WAIT_MS = 1,
+    SHORT_WAITS = 100,  /* that were cut short count as one that was not */
     HOLDERS_WAITS = 10, /* of one request; where others always hold something, more are in vain */
     HOLDERS_BITS = 32,  /* of the count in `holders` */
 };
@@ -134,10 +135,11 @@ void hri_limit_end_hold(harena_provider *p, bool is_back)
 
 bool hri_limit_wait(harena_provider *p, uint32_t seen, unsigned *waits)
 {
-    if (*waits == HOLDERS_WAITS)
+    if (*waits >= HOLDERS_WAITS * SHORT_WAITS)
         return false;
-    ++*waits;
     hri_os.wait(&p->reclaims, seen, HOLDERS_WAIT_MS);
+    /* PAIR reclaims-1: what others reclaim all over the provider cuts it short */
+    *waits += hri_load_acquire(&p->reclaims) == seen ? SHORT_WAITS : 1;
     return true;
 }
 

@@ -185,7 +185,7 @@ static int take_run(harena_provider *p, uint32_t chunk, uint32_t length)
         else
             hri_blocks_untake(&p->blocks, chunk, length);
     }
-    if (error == LOST_RACE)
+    if (error != 0)
         hri_commit_look(p);
     if (is_limited)
         hri_limit_end_hold(p, error != 0);

@@ -93,13 +93,17 @@ static bool purge_claimed(harena_provider *p, uint32_t block, uint64_t state)
     return true;
 }
 
-/* Bytes that are free and warm, without what anybody has claimed. */
-static uint64_t free_but_claimed(const harena_provider *p)
+/* Whether so many bytes are free and warm, without what anybody has claimed: from the lowest block up, until there are. */
+static bool free_holds(const harena_provider *p, uint64_t bytes)
 {
-    uint64_t taken, free_warm;
+    uint32_t blocks = hri_load_relaxed(&p->blocks.used);
+    uint64_t found = 0, state;
 
-    hri_blocks_count(&p->blocks, &taken, &free_warm);
-    return free_warm * HRI_CHUNK;
+    for (uint32_t block = 0; found < bytes && block < blocks; block++) {
+        state = hri_load_relaxed(&p->blocks.table[block].state); /* relaxed: a look */
+        found += (uint64_t)__builtin_popcountll((state >> 32) & ~state & HRI_TAKEN_ALL) * HRI_CHUNK;
+    }
+    return found >= bytes;
 }
 
 /* Purges whole free blocks, high addresses first, until no more than `keep` bytes are free and warm, or so many chunks can
@@ -108,12 +112,13 @@ static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, ui
                            uint32_t *holds)
 {
     uint32_t block = hri_load_relaxed(&p->blocks.used);
-    uint64_t left, state, done = 0;
+    uint64_t taken, free_warm, left, state, done = 0;
     int looks = INT32_MAX;
 
     if (p->source.purge == NULL)
         return 0;
-    left = free_but_claimed(p);
+    hri_blocks_count(&p->blocks, &taken, &free_warm);
+    left = free_warm * HRI_CHUNK;
     while (left > hri_max(keep, least) && hri_blocks_find_free(&p->blocks, &block, &looks)) {
         uint64_t bytes = hri_min(bytes_to_purge(p, block), left);
 
@@ -121,7 +126,7 @@ static size_t purge_blocks(harena_provider *p, uint64_t keep, uint64_t least, ui
             break;
         if (left - bytes < least || !claim(p, block, &state))
             continue;
-        if (least != 0 && free_but_claimed(p) < least) { /* others purge, too */
+        if (!free_holds(p, least)) { /* others purge, too */
             unclaim(p, block);
             break;
         }

@@ -40,8 +40,8 @@ static void create(uint64_t limit, bool with_chunk, size_t left)
         world_put(i);
     g = hri_generation_create(&options);
     if (with_chunk) {
-        hri_lease_claim(g, LARGEST, 16, &got);
-        hri_lease_claim(g, LARGEST - hri_round_up(left, 64), 16, &got);
+        hri_lease_claim(g, LARGEST, 16, true, &got);
+        hri_lease_claim(g, LARGEST - hri_round_up(left, 64), 16, true, &got);
         g->bump += hri_round_up(left, 64) - left;
     }
     explore_same(&g->bump, sizeof(g->bump), 1);
@@ -87,7 +87,7 @@ static void setup_one_chunk(void)
 static void claim(size_t want, size_t need)
 {
     size_t got = 0;
-    char *at = hri_lease_claim(g, want, need, &got);
+    char *at = hri_lease_claim(g, want, need, true, &got);
 
     if (at == NULL)
         return;
@@ -134,7 +134,7 @@ static void object_48(void)
 static void must_claim_64(void)
 {
     size_t got = 0;
-    char *at = hri_lease_claim(g, 64, 64, &got);
+    char *at = hri_lease_claim(g, 64, 64, true, &got);
 
     EXPLORE_CHECK(at != NULL && "refused below the limit");
     world_bytes(at, got);
