@@ -42,7 +42,7 @@ static hri_stack free_identities;
 static uint32_t numbered; /* atomic; identities[0, numbered) have been in use */
 static uint32_t forks;    /* written in the child of a fork only, when it has one thread */
 static pthread_key_t exit_key;
-static bool have_key;
+static bool have_key; /* atomic */
 static void (*at_exit_of_thread)(void); /* written at load */
 
 static void give(uint32_t word)
@@ -77,7 +77,8 @@ static void in_forked_child(void)
 
 __attribute__((constructor)) static void at_load(void)
 {
-    have_key = pthread_key_create(&exit_key, at_thread_exit) == 0;
+    /* PAIR key-1: RCU's worker may be there already, because of a constructor that came first */
+    hri_store_release(&have_key, pthread_key_create(&exit_key, at_thread_exit) == 0);
     pthread_atfork(NULL, NULL, in_forked_child);
 }
 
@@ -101,7 +102,7 @@ uint32_t hri_thread_identify(void)
     int saved = errno;
     uint32_t number, word = HRI_THREAD_GONE;
 
-    if (!have_key)
+    if (!hri_load_acquire(&have_key)) /* PAIR key-1 */
         return HRI_THREAD_GONE; /* before the library's constructor: ask again next time */
     if (pthread_setspecific(exit_key, (void *)1) == 0) {
         number = take();

@@ -11,7 +11,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-struct explorer explorer;
+/* Nobody also before main, for the library has a constructor. */
+struct explorer explorer = {.current = NOBODY};
 static uint32_t identities[ALL_THREADS];
 
 /* The running thread has said what it does next: who goes on? */
