@@ -76,7 +76,8 @@ static void open_window(const struct hri_generation *g, struct harena_lane *lane
     hri_store_relaxed(&w->limit, g->slow != 0 ? w->cursor : end);
 }
 
-/* A chunk of the lane's own, whose start serves `size` bytes; the window keeps the larger rest. */
+/* A chunk of the lane's own, whose start serves `size` bytes; the window keeps the larger rest. `last`, here and below: the
+ * caller has nothing else to try. */
 static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *lane, size_t size,
                                 bool last)
 {

@@ -25,7 +25,8 @@ void hri_retention_press(harena_provider *provider, uint64_t bytes);
 void hri_retention_put_above_soft(harena_provider *provider, uint32_t chunk, uint32_t length);
 
 /* Gives free memory back, whole blocks first, until `length` chunks can be charged, or nothing is left to give; nothing if
- * even all of it would not do. False: the OS takes nothing back. *seen is raised by as much as this raises `reclaims`, in vain or not. */
+ * even all of it would not do. False: the OS takes nothing back. *seen is raised once for each block or chunk that this
+ * tried, in vain or not: so the caller does not take what it did itself for another's. */
 bool hri_retention_make_room(harena_provider *provider, uint32_t length, uint32_t *seen);
 
 #endif

@@ -193,7 +193,7 @@ HARENA_API int harena_provider_set_limit(harena_provider *provider, size_t limit
  * NULL provider: the default one.
  * Thread: any, any time; stops nobody.
  * Fails: returns the bytes given back, 0 if none.
- * Cost: O(blocks), one system call per block given back. */
+ * Cost: O(blocks), one system call per block given back, and a look at blocks that hold the ballast. */
 HARENA_API size_t harena_provider_trim(harena_provider *provider, size_t keep);
 
 /* Housekeeping, once a second: half of the free blocks that nobody has touched for a second go back to the OS, and what is
