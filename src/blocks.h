@@ -22,7 +22,7 @@
 struct hri_extent {
     uint32_t next;   /* atomic; the holder's list: index + 1 of the next extent, 0: last */
     uint32_t length; /* atomic; chunks */
-    uint64_t dirty;  /* bytes from the start that may not be zero; the rest is */
+    uint64_t dirty;  /* atomic; bytes from the start that may not be zero; the rest is */
 };
 
 struct hri_block {

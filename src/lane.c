@@ -18,9 +18,12 @@
 #include <string.h>
 
 enum {
-    PROBES = 4,        /* lanes that a thread looks at */
-    FIRST_LEASE = 512, /* bytes; a power of two */
-    LAST_LEASE = 4096, /* where no chunk of the lane's own is to be had any more */
+    PROBES = 4,          /* lanes that a thread looks at */
+    FIRST_LEASE = 512,   /* bytes; a power of two */
+    LAST_LEASE = 4096,   /* where no chunk of the lane's own is to be had any more */
+    RUN_LOSS = 8,        /* a new run may lose this part of itself where the lane was before */
+    RUN_FIRST = 1 << 18, /* bytes of one up to where it is 1/64 of all */
+    RUN_MOST = 1 << 20,
 };
 
 static struct harena_lane *lane_of(const harena *window)
@@ -76,6 +79,23 @@ static void open_window(const struct hri_generation *g, struct harena_lane *lane
     hri_store_relaxed(&w->limit, g->slow != 0 ? w->cursor : end);
 }
 
+/* A chunk or run that was just taken becomes one of the lane's own. */
+static void link_own(const struct hri_generation *g, struct harena_lane *lane, uint32_t chunk)
+{
+    if (lane->chunks == 0) /* relaxed: a hint */
+        hri_store_relaxed(&lane->home, (lane->home & HRI_LANE_BUSY) | (chunk + 1));
+    hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next, lane->chunks);
+    hri_store_release(&lane->chunks, chunk + 1); /* PAIR lane-1: acquired by who walks the list */
+}
+
+/* The lane has so many chunks more. */
+static void count_own(struct hri_generation *g, struct harena_lane *lane, uint32_t chunks)
+{
+    hri_store_seq_cst(&lane->chunk_count, lane->chunk_count + chunks); /* PAIR late-1 */
+    hri_generation_note_held(g, chunks * HRI_CHUNK);
+    hri_counter_add(&lane->leased, chunks * HRI_CHUNK);
+}
+
 /* A chunk of the lane's own, whose start serves `size` bytes; the window keeps the larger rest. `last`, here and below: the
  * caller has nothing else to try. */
 static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *lane, size_t size,
@@ -87,13 +107,8 @@ static char *alloc_in_own_chunk(struct hri_generation *g, struct harena_lane *la
 
     if (chunk == HRI_NO_CHUNK)
         return NULL;
-    if (lane->chunks == 0) /* relaxed: a hint */
-        hri_store_relaxed(&lane->home, (lane->home & HRI_LANE_BUSY) | (chunk + 1));
-    hri_store_relaxed(&hri_provider_extent(g->provider, chunk)->next, lane->chunks);
-    hri_store_release(&lane->chunks, chunk + 1); /* PAIR lane-1: acquired by who walks the list */
-    hri_store_seq_cst(&lane->chunk_count, lane->chunk_count + 1); /* PAIR late-1 */
-    hri_generation_note_held(g, HRI_CHUNK);
-    hri_counter_add(&lane->leased, HRI_CHUNK);
+    link_own(g, lane, chunk);
+    count_own(g, lane, 1);
     at = hri_chunk_address(g->provider, chunk);
     if (g->zero)
         hri_lease_clear(g, at, HRI_CHUNK);
@@ -140,6 +155,72 @@ static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_
     return true;
 }
 
+/* ---- runs of the lane's own ---- */
+
+/* Bytes that a busy lane may have in hand for larger objects: little of what it has had. */
+static size_t bytes_at_once(const struct harena_lane *lane)
+{
+    return hri_min(hri_max(lane->leased / 64, hri_min(lane->leased / 16, RUN_FIRST)), RUN_MOST);
+}
+
+/* The window has room for `need` bytes with the chunks right behind it, if it is the end of the newest chunk or run and
+ * they are free: nothing is lost. False: no. */
+static bool extend_window(struct hri_generation *g, struct harena_lane *lane, size_t need)
+{
+    size_t least = hri_chunks_for(need - hri_window_rest(&lane->window)), chunks;
+    uint32_t run = lane->chunks - 1, length;
+    struct hri_extent *extent;
+    char *end = lane->window.end, *dirty;
+
+    if (lane->chunks == 0)
+        return false;
+    extent = hri_provider_extent(g->provider, run);
+    length = hri_load_relaxed(&extent->length); /* relaxed: the lane's own */
+    if (end != hri_chunk_address(g->provider, run) + length * HRI_CHUNK)
+        return false;
+    chunks = hri_run_step(lane->leased, least, run + length);
+    if (!hri_lease_extend(g, run, (uint32_t)chunks, (uint32_t)chunks))
+        return false;
+    count_own(g, lane, (uint32_t)chunks);
+    dirty = hri_chunk_address(g->provider, run) + extent->dirty;
+    if (g->zero && dirty > end)
+        hri_clear_hidden(end, hri_min(chunks * HRI_CHUNK, (size_t)(dirty - end)));
+    open_window(g, lane, end, end + chunks * HRI_CHUNK);
+    return true;
+}
+
+/* The window goes on in a run of the lane's own, and what is left of it is lost. False: there is none, or that is much. */
+static bool open_run(struct hri_generation *g, struct harena_lane *lane, size_t chunks)
+{
+    size_t bytes = chunks * HRI_CHUNK;
+    uint32_t run = HRI_NO_CHUNK;
+    char *at;
+
+    if (hri_window_rest(&lane->window) <= bytes / RUN_LOSS)
+        run = hri_lease_try(g, (uint32_t)chunks, lane->leased >= HRI_BLOCK);
+    if (run == HRI_NO_CHUNK)
+        return false;
+    link_own(g, lane, run);
+    count_own(g, lane, (uint32_t)chunks);
+    at = hri_chunk_address(g->provider, run);
+    if (g->zero)
+        hri_clear_hidden(at, hri_min(bytes, hri_provider_extent(g->provider, run)->dirty));
+    open_window(g, lane, at, at + bytes);
+    return true;
+}
+
+/* For an object that is larger than what a chunk may lose at its end, and not large for the lane. False: the window stays
+ * as it is. */
+static bool go_on_in_run(struct hri_generation *g, struct harena_lane *lane, size_t need)
+{
+    size_t bytes = bytes_at_once(lane);
+
+    if (need > bytes / 2 || !hri_lease_has_room(g, bytes))
+        return false;
+    HRI_PROBE(refill, g->name, bytes);
+    return extend_window(g, lane, need) || open_run(g, lane, hri_chunks_for(bytes));
+}
+
 /* ---- alloc ---- */
 
 /* What the window could not serve. `need` is the size with room to align. */
@@ -170,8 +251,12 @@ static char *alloc_beside(struct hri_generation *g, struct harena_lane *lane, si
 {
     char *at = hri_lease_claim_spare(g, need, HRI_CACHE_LINE);
 
-    if (at == NULL)
-        return hri_rest_alloc(g, size, alignment, zeroed);
+    if (at == NULL) {
+        at = hri_rest_alloc(g, size, alignment, zeroed);
+        if (at != NULL)
+            hri_counter_add(&lane->leased, hri_round_up(size, HRI_ALIGNMENT));
+        return at;
+    }
     HRI_PROBE(refill, g->name, need);
     hri_counter_add(&lane->leased, hri_round_up(need, HRI_CACHE_LINE));
     at = hri_align_pointer(at, alignment);
@@ -200,9 +285,12 @@ static char *serve(struct hri_generation *g, struct harena_lane *lane, size_t si
     at = hri_window_take(&lane->window, size, alignment);
     if (at == NULL) {
         lease = next_lease(g, lane);
-        if (!wants_window(lane, lease, size, need))
+        if (wants_window(lane, lease, size, need))
+            at = refill(g, lane, lease, size, need, alignment);
+        else if (!zeroed && lease >= HRI_CHUNK && go_on_in_run(g, lane, need))
+            at = hri_window_take(&lane->window, size, alignment);
+        else
             return alloc_beside(g, lane, size, need, alignment, zeroed);
-        at = refill(g, lane, lease, size, need, alignment);
     }
     if (at != NULL && zeroed && !g->zero) /* a lane does not know what of its window is zero */
         hri_clear_hidden(at, size);

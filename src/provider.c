@@ -330,7 +330,7 @@ bool hri_run_extend(harena_provider *p, uint32_t chunk, uint32_t more, uint32_t 
         return false;
     dirty = dirty_of_run(p, chunk + length, more);
     if (dirty != 0)
-        extent->dirty = length * HRI_CHUNK + dirty;
+        hri_store_relaxed(&extent->dirty, length * HRI_CHUNK + dirty); /* as the length */
     hri_store_relaxed(&extent->length, length + more); /* relaxed: as in hri_run_get */
     return true;
 }
@@ -424,7 +424,7 @@ void hri_run_cut(harena_provider *p, uint32_t chunk, uint32_t keep)
     if (length <= keep)
         return;
     rest->dirty = extent->dirty > kept ? extent->dirty - kept : 0;
-    extent->dirty = hri_min(extent->dirty, kept);
+    hri_store_relaxed(&extent->dirty, hri_min(extent->dirty, kept));
     hri_store_relaxed(&rest->length, length - keep); /* relaxed: as in hri_run_get */
     hri_store_relaxed(&extent->length, keep);
     hri_run_put(p, chunk + keep);

@@ -8,13 +8,15 @@
  *
  * 1. Ownership: a rest belongs to the slot, or to the one thread that took it out, by exchange with 0. A thread puts back
  *    only what it took or got from the provider, and forgets it with that. So each rest is in one place, and its holder
- *    alone moves its cursor, makes the run longer (hri_run_extend) or shorter (hri_run_cut).
- * 2. No overlap: the holder puts back a cursor behind all that it has handed out.
- * 3. Memory: put is a CAS with release, take an exchange or CAS with acquire (PAIR rest-1): the run's length and dirt as
- *    the last holder left them, and the last use of what lies between (PAIR chunk-1).
- * 4. No ABA: put compares with 0, of which one is as good as another. Where all slots are full, a CAS replaces a word that
- *    was seen: if it went and came again meanwhile, it is the same rest, only the run's length may have become another,
- *    and that was read for a guess of which rest is larger.
+ *    alone makes the run longer (hri_run_extend) or shorter (hri_run_cut). What has room is served where it lies: a CAS
+ *    moves the cursor in the word.
+ * 2. No overlap: who moves the cursor from one place to another has the bytes between, and it never moves back.
+ * 3. Memory: put is a CAS with release; take, an exchange or CAS, and who moves the cursor acquire (PAIR rest-1): the run's
+ *    length, before it is compared, and dirt as the last holder left them, and the last use of what lies between (PAIR
+ *    chunk-1).
+ * 4. No ABA: put compares with 0, of which one is as good as another. A CAS that moves the cursor or replaces a word may
+ *    find one that went and came again: it is the same rest. Its run has at least the length that was read, because it
+ *    becomes shorter only when it leaves the slots for good.
  * 5. Readers walk the list of runs and read their lengths, which a holder may change: an object lies below each length
  *    that its run has had since it was handed out, because a run is cut behind its cursor only.
  * 6. Progress: nobody waits for a word; a slot that is empty is passed over, and a run is taken instead. A failed CAS
@@ -28,10 +30,9 @@
 
 /* A rest in this thread's hands. */
 struct rest {
-    uint32_t run;   /* index + 1; 0: none */
-    size_t used;    /* bytes of the run, a multiple of 16 */
-    size_t end;     /* bytes of the run */
-    uint64_t dirty; /* bytes of the run that may not be zero */
+    uint32_t run; /* index + 1; 0: none */
+    size_t used;  /* bytes of the run, a multiple of 16 */
+    size_t end;   /* bytes of the run */
 };
 
 static inline uint32_t run_of(uint64_t word)
@@ -42,6 +43,12 @@ static inline uint32_t run_of(uint64_t word)
 static inline size_t used_of(uint64_t word)
 {
     return (size_t)(uint32_t)word * HRI_ALIGNMENT;
+}
+
+/* 0: it is used so far that a word cannot say it. */
+static inline uint64_t word_of(uint32_t run, size_t used)
+{
+    return used / HRI_ALIGNMENT <= UINT32_MAX ? (uint64_t)run << 32 | used / HRI_ALIGNMENT : 0;
 }
 
 /* ---- slots ---- */
@@ -67,7 +74,6 @@ static struct rest rest_of(const struct hri_generation *g, uint64_t word)
         .run = run_of(word),
         .used = used_of(word),
         .end = end_of(g, word),
-        .dirty = hri_provider_extent(g->provider, run_of(word) - 1)->dirty,
     };
 }
 
@@ -135,9 +141,9 @@ static void put_or_drop(struct hri_generation *g, struct hri_rest *slot, const s
 /* Into this slot, if it is empty, else into any that is. A run that is full may yet become longer. */
 static void put(struct hri_generation *g, struct hri_rest *slot, const struct rest *rest)
 {
-    uint64_t word = (uint64_t)rest->run << 32 | rest->used / HRI_ALIGNMENT;
+    uint64_t word = word_of(rest->run, rest->used);
 
-    if (rest->used / HRI_ALIGNMENT > UINT32_MAX)
+    if (word == 0)
         return;
     for (size_t i = 0; i < HRI_RESTS; i++) {
         struct hri_rest *other = &g->rests[((size_t)(slot - g->rests) + i) % HRI_RESTS];
@@ -164,17 +170,54 @@ static size_t missing(size_t room, size_t used, const struct wish *wish)
     return need > room ? need - room : 0;
 }
 
-/* From a rest that has room. */
-static char *bump(struct hri_generation *g, struct hri_rest *slot, struct rest *rest,
+/* The bytes that a cursor moves over for it. */
+struct place {
+    size_t from, to;
+};
+
+static struct place place_at(size_t used, const struct wish *wish)
+{
+    size_t from = hri_round_up(used, wish->alignment);
+
+    return (struct place){from, from + hri_round_up(wish->size, HRI_ALIGNMENT)};
+}
+
+/* The caller has moved the cursor over it. */
+static char *serve(const struct hri_generation *g, uint32_t run, size_t from, struct wish *wish)
+{
+    /* Relaxed: acquired with the run, and what a later holder makes of it is as true of these bytes. */
+    uint64_t dirty = hri_load_relaxed(&hri_provider_extent(g->provider, run - 1)->dirty);
+
+    wish->dirty = dirty > from ? hri_min(dirty - from, wish->size) : 0;
+    return hri_chunk_address(g->provider, run - 1) + from;
+}
+
+/* From a rest in this thread's hands that has room. */
+static char *bump(const struct hri_generation *g, struct hri_rest *slot, struct rest *rest,
                   struct wish *wish)
 {
-    size_t from = hri_round_up(rest->used, wish->alignment),
-           to = from + hri_round_up(wish->size, HRI_ALIGNMENT);
+    struct place place = place_at(rest->used, wish);
 
-    hri_fetch_add_relaxed(&slot->len, to - rest->used); /* relaxed: a figure */
-    rest->used = to;
-    wish->dirty = rest->dirty > from ? hri_min(rest->dirty - from, wish->size) : 0;
-    return hri_chunk_address(g->provider, rest->run - 1) + from;
+    hri_fetch_add_relaxed(&slot->len, place.to - rest->used); /* relaxed: a figure */
+    rest->used = place.to;
+    return serve(g, rest->run, place.from, wish);
+}
+
+/* From a rest where it lies. NULL: it has no room. */
+static char *bump_in_slot(const struct hri_generation *g, struct hri_rest *slot, struct wish *wish)
+{
+    for (;;) {
+        uint64_t seen = hri_load_acquire(&slot->word); /* PAIR rest-1: the length, at least */
+        struct place place = place_at(used_of(seen), wish);
+        uint64_t word = word_of(run_of(seen), place.to);
+
+        if (seen == 0 || missing(room_in(g, seen), used_of(seen), wish) != 0)
+            return NULL;
+        if (hri_cas_acquire(&slot->word, &seen, word)) { /* PAIR rest-1: put by the last holder */
+            hri_fetch_add_relaxed(&slot->len, place.to - used_of(seen)); /* relaxed: a figure */
+            return serve(g, run_of(seen), place.from, wish);
+        }
+    }
 }
 
 /* The slot that this thread looks into first. */
@@ -208,25 +251,37 @@ static bool extend(struct hri_generation *g, struct rest *rest, const struct wis
     HRI_PROBE(refill, g->name, more * HRI_CHUNK);
     hri_fetch_add_seq_cst(&g->run_bytes, more * HRI_CHUNK); /* PAIR late-1 */
     hri_generation_note_held(g, more * HRI_CHUNK);
-    *rest = rest_of(g, (uint64_t)rest->run << 32 | rest->used / HRI_ALIGNMENT);
+    rest->end += more * HRI_CHUNK;
     return true;
 }
 
-/* From a rest in one of the slots; `longer`: of a run that is made longer for it. NULL: there is none. */
-static char *alloc_in_rest(struct hri_generation *g, struct wish *wish, bool longer)
+/* From a rest in one of the slots. NULL: none has room. */
+static char *alloc_in_rest(struct hri_generation *g, struct wish *wish)
 {
     struct hri_rest *slot = first_slot(g);
 
     for (int i = 0; i < HRI_RESTS; i++, slot = next_slot(g, slot)) {
-        uint64_t seen = hri_load_relaxed(&slot->word); /* relaxed: a guess */
+        char *at = bump_in_slot(g, slot, wish);
+
+        if (at != NULL)
+            return at;
+    }
+    return NULL;
+}
+
+/* The same, of a run that is made longer for it. NULL: none can be. */
+static char *alloc_in_longer_rest(struct hri_generation *g, struct wish *wish)
+{
+    struct hri_rest *slot = first_slot(g);
+
+    for (int i = 0; i < HRI_RESTS; i++, slot = next_slot(g, slot)) {
         struct rest rest;
         char *at = NULL;
 
-        if (seen == 0 || (!longer && missing(room_in(g, seen), used_of(seen), wish) != 0) ||
+        if (hri_load_relaxed(&slot->word) == 0 || /* relaxed: a guess */
             !take(g, slot, &rest))
             continue;
-        if (missing(rest.end - rest.used, rest.used, wish) == 0 ||
-            (longer && extend(g, &rest, wish)))
+        if (missing(rest.end - rest.used, rest.used, wish) == 0 || extend(g, &rest, wish))
             at = bump(g, slot, &rest, wish);
         put(g, slot, &rest);
         if (at != NULL)
@@ -289,10 +344,10 @@ static void *finish(const struct hri_generation *g, char *at, const struct wish 
 void *hri_rest_alloc(struct hri_generation *g, size_t size, size_t alignment, bool zeroed)
 {
     struct wish wish = {.size = size, .alignment = alignment};
-    char *at = alloc_in_rest(g, &wish, false);
+    char *at = alloc_in_rest(g, &wish);
 
     if (at == NULL)
-        at = alloc_in_rest(g, &wish, true);
+        at = alloc_in_longer_rest(g, &wish);
     if (at == NULL)
         at = alloc_in_new_run(g, &wish);
     return finish(g, at, &wish, zeroed);
@@ -302,5 +357,5 @@ void *hri_rest_take(struct hri_generation *g, size_t size, size_t alignment, boo
 {
     struct wish wish = {.size = size, .alignment = alignment};
 
-    return finish(g, alloc_in_rest(g, &wish, false), &wish, zeroed);
+    return finish(g, alloc_in_rest(g, &wish), &wish, zeroed);
 }

@@ -11,8 +11,8 @@ static struct hri_generation *g;
 static uint32_t homes[2];
 static struct harena_lane *lane_of_thread[EXPLORE_THREADS];
 
-/* A generation with so many lanes and four warm chunks. */
-static void create(uint32_t lanes)
+/* A generation with so many lanes and so many warm chunks. */
+static void create_with(uint32_t lanes, uint32_t chunks)
 {
     struct hri_generation_options options = {.limit = UINT64_MAX, .alignment = 16, .lanes = lanes};
 
@@ -20,16 +20,21 @@ static void create(uint32_t lanes)
     options.provider = world;
     options.name = world_name;
     options.homes = homes;
-    world_fill(0, 4);
-    for (uint32_t i = 0; i < 4; i++)
+    world_fill(0, chunks);
+    for (uint32_t i = 0; i < chunks; i++)
         world_own(0, i);
-    for (uint32_t i = 0; i < 4; i++)
+    for (uint32_t i = 0; i < chunks; i++)
         world_put(i);
     g = hri_generation_create(&options);
     for (int i = 0; i < EXPLORE_THREADS; i++)
         explore_identity(i, (uint32_t)(2 * i + 1) << 6); /* all want the same lane */
     memset(lane_of_thread, 0, sizeof(lane_of_thread));
     explore_memory(lane_of_thread, sizeof(lane_of_thread));
+}
+
+static void create(uint32_t lanes)
+{
+    create_with(lanes, 4);
 }
 
 static void setup_one(void)
@@ -89,6 +94,42 @@ static void setup_busy(void)
     explore_identity(0, 2u << 6);
 }
 
+/* Both lanes have had much: larger objects go on in runs of theirs. */
+static void setup_much(void)
+{
+    homes[0] = homes[1] = HRI_LANE_BUSY;
+    create_with(2, 8);
+    homes[0] = homes[1] = 0;
+    world->limit += 4 * HRI_CHUNK;
+    explore_identity(0, 2u << 6);
+    g->lanes[0].leased = g->lanes[1].leased = 1 << 20;
+}
+
+/* The third is larger than what the chunk has left. */
+static void alloc_in_run(void)
+{
+    alloc(16384);
+    alloc(24000);
+    alloc(26000);
+    alloc(32768);
+}
+
+/* The chunk has 8,192 bytes left for the third. */
+static void alloc_in_new_run(void)
+{
+    alloc(16384);
+    alloc(32768);
+    alloc(8192);
+    alloc(12000);
+}
+
+/* Somebody else's chunks, in the way. */
+static void get_two(void)
+{
+    world_get(1);
+    world_get(1);
+}
+
 static void retire(void)
 {
     world_retire(g);
@@ -140,6 +181,20 @@ static void quiet_busy(void)
     quiet();
 }
 
+/* What the lanes count is what their lists are. */
+static void quiet_runs(void)
+{
+    uint64_t chunks = 0;
+
+    for (int i = 0; i < 2; i++)
+        for (uint32_t list = g->lanes[i].chunks; list != 0;
+             list = hri_provider_extent(world, list - 1)->next)
+            chunks += hri_provider_extent(world, list - 1)->length;
+    EXPLORE_CHECK(chunks == g->lanes[0].chunk_count + g->lanes[1].chunk_count &&
+                  "a lane has another number of chunks than it counts");
+    quiet();
+}
+
 static void quiet_retired(void)
 {
     world_deferred(g, hri_generation_held(g));
@@ -159,6 +214,23 @@ const struct explore_model lane_models[] = {
     {"lane/alloc", setup_two, {find_and_alloc, find_and_alloc}, NULL, quiet, 2, 3, EXPLORE_ALL},
     {"lane/alloc-3", setup_two, {alloc_two, alloc_two, alloc_two}, NULL, quiet, 1, 2, EXPLORE_NOT},
     {"lane/busy", setup_busy, {alloc_two, alloc_two}, NULL, quiet_busy, 2, 3, EXPLORE_ALL},
+    {"lane/run", setup_much, {alloc_in_run, get_two}, NULL, quiet_runs, 3, 4, EXPLORE_ALL},
+    {"lane/run-two",
+     setup_much,
+     {alloc_in_run, alloc_in_new_run},
+     NULL,
+     quiet_runs,
+     2,
+     3,
+     EXPLORE_ALL},
+    {"lane/run-3",
+     setup_much,
+     {alloc_in_run, alloc_in_new_run, get_two},
+     NULL,
+     quiet_runs,
+     1,
+     2,
+     EXPLORE_NOT},
     {"lane/too-large",
      setup_busy_and_none,
      {alloc_aligned_and_large, put_all},

@@ -493,12 +493,22 @@ void world_bytes(const void *at, size_t size)
     abort();
 }
 
+static bool in_one_of(uint32_t list, const char *at, const char *last)
+{
+    for (; list != 0; list = hri_provider_extent(world, list - 1)->next)
+        if (hri_run_contains(world, list - 1, at))
+            return hri_run_contains(world, list - 1, last);
+    return false;
+}
+
+/* A lane's own chunk may have become a run. */
 static bool in_one_run(const struct hri_generation *g, const char *at, const char *last)
 {
-    for (uint32_t run = g->run_list; run != 0; run = hri_provider_extent(world, run - 1)->next)
-        if (hri_run_contains(world, run - 1, at))
-            return hri_run_contains(world, run - 1, last);
-    return false;
+    bool found = in_one_of(g->run_list, at, last);
+
+    for (uint32_t i = 0; i < g->view.lanes; i++)
+        found = found || in_one_of(g->lanes[i].chunks, at, last);
+    return found;
 }
 
 const char world_name[HRI_NAME_SIZE] = "model";

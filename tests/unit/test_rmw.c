@@ -102,6 +102,31 @@ START_TEST(lanes_spend_at_most_five_per_thousand_over_generations)
 }
 END_TEST
 
+/* Sizes of which a chunk has 2 KiB and more left over: the lane takes pieces of runs. What a run's next chunk costs is
+ * most of it; one by one from a run that all share, each object would cost three more. */
+START_TEST(lanes_spend_six_a_chunk_on_objects_that_leave_much_of_it)
+{
+    static const size_t sizes[] = {2500, 3000, 4112, 11000};
+
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+        harena_provider *provider = provider_of(64 * MIB, 0, NULL);
+        harena_shared *shared = shared_of(provider, 0);
+        unsigned count = (unsigned)(16 * MIB / sizes[i]);
+        uint64_t before = hri_rmw_count, spent;
+        char what[64];
+
+        for (unsigned n = 0; n < count; n++)
+            EXPECT(hidden(harena_shared_alloc(shared, opaque(sizes[i]))) != 0);
+        spent = hri_rmw_count - before;
+        snprintf(what, sizeof(what), "16 MiB of %zu bytes by a lane", sizes[i]);
+        print_per_thousand(what, spent, count);
+        ck_assert_uint_le(spent, 16 * MIB / CHUNK * 6);
+        harena_shared_release_now(shared);
+        ends_clean(provider);
+    }
+}
+END_TEST
+
 /* One fetch-add each. A chunk of 64 KiB holds some 450 of these objects; changing it costs a few
  * more: the claim that finds the end, the chunk itself, the link. */
 START_TEST(atomic_allocations_spend_one_fetch_add_each)
@@ -144,4 +169,5 @@ END_TEST
 RUN_TESTS("rmw", each_fetch_add_is_counted, lanes_spend_at_most_five_per_thousand_in_fresh_memory,
           lanes_spend_at_most_five_per_thousand_in_warm_memory,
           lanes_spend_at_most_five_per_thousand_over_generations,
+          lanes_spend_six_a_chunk_on_objects_that_leave_much_of_it,
           atomic_allocations_spend_one_fetch_add_each, private_arenas_spend_them_on_chunks_alone)
