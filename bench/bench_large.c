@@ -4,6 +4,7 @@
 
 #include <harena.h>
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -235,6 +236,9 @@ int main(int argc, char **argv)
     harena_provider *provider;
 
     bench_start(&options, argc, argv, "What does an object of 2 to 32 KiB cost?", 31);
+#ifdef M_TRIM_THRESHOLD
+    mallopt(M_TRIM_THRESHOLD, (int)(16 * BYTES)); /* malloc's memory stays warm, too */
+#endif
     provider_options.reserve = (size_t)1 << 30;
     provider = must(harena_provider_create(&provider_options));
     for (unsigned i = 0; i < BENCH_THREADS_MAX; i++)
