@@ -23,7 +23,6 @@ enum {
     LAST_LEASE = 4096,   /* where no chunk of the lane's own is to be had any more */
     RUN_LOSS = 8,        /* a new run may lose this part of itself where the lane was before */
     RUN_FIRST = 1 << 18, /* bytes of one up to where it is 1/64 of all */
-    RUN_MOST = 1 << 20,
 };
 
 static struct harena_lane *lane_of(const harena *window)
@@ -160,12 +159,15 @@ static bool take_lease(struct hri_generation *g, struct harena_lane *lane, size_
 /* Bytes that a busy lane may have in hand for larger objects: little of what it has had. */
 static size_t bytes_at_once(const struct harena_lane *lane)
 {
-    return hri_min(hri_max(lane->leased / 64, hri_min(lane->leased / 16, RUN_FIRST)), RUN_MOST);
+    uint64_t bytes = hri_max(lane->leased / 64, hri_min(lane->leased / 16, RUN_FIRST));
+
+    return hri_min(bytes, HRI_RUN_MOST * HRI_CHUNK);
 }
 
 /* The window has room for `need` bytes with the chunks right behind it, if it is the end of the newest chunk or run and
- * they are free: nothing is lost. False: no. */
-static bool extend_window(struct hri_generation *g, struct harena_lane *lane, size_t need)
+ * they are free: nothing is lost. `instead`: chunks of a run that it would take. False: no. */
+static bool extend_window(struct hri_generation *g, struct harena_lane *lane, size_t need,
+                          size_t instead)
 {
     size_t least = hri_chunks_for(need - hri_window_rest(&lane->window)), chunks;
     uint32_t run = lane->chunks - 1, length;
@@ -179,8 +181,11 @@ static bool extend_window(struct hri_generation *g, struct harena_lane *lane, si
     if (end != hri_chunk_address(g->provider, run) + length * HRI_CHUNK)
         return false;
     chunks = hri_run_step(lane->leased, least, run + length);
-    if (!hri_lease_extend(g, run, (uint32_t)chunks, (uint32_t)chunks))
-        return false;
+    if (!hri_lease_extend(g, run, (uint32_t)chunks, (uint32_t)instead)) {
+        if (chunks == least || !hri_lease_extend(g, run, (uint32_t)least, (uint32_t)instead))
+            return false;
+        chunks = least;
+    }
     count_own(g, lane, (uint32_t)chunks);
     dirty = hri_chunk_address(g->provider, run) + extent->dirty;
     if (g->zero && dirty > end)
@@ -197,7 +202,8 @@ static bool open_run(struct hri_generation *g, struct harena_lane *lane, size_t 
     char *at;
 
     if (hri_window_rest(&lane->window) <= bytes / RUN_LOSS)
-        run = hri_lease_try(g, (uint32_t)chunks, lane->leased >= HRI_BLOCK);
+        run = chunks == 1 ? hri_lease_chunk(g)
+                          : hri_lease_try(g, (uint32_t)chunks, lane->leased >= HRI_BLOCK);
     if (run == HRI_NO_CHUNK)
         return false;
     link_own(g, lane, run);
@@ -213,12 +219,12 @@ static bool open_run(struct hri_generation *g, struct harena_lane *lane, size_t 
  * as it is. */
 static bool go_on_in_run(struct hri_generation *g, struct harena_lane *lane, size_t need)
 {
-    size_t bytes = bytes_at_once(lane);
+    size_t bytes = bytes_at_once(lane), chunks = hri_chunks_for(bytes);
 
-    if (need > bytes / 2 || !hri_lease_has_room(g, bytes))
+    if (need > bytes / 2 || !hri_lease_has_room(g, bytes + g->view.lanes * HRI_CHUNK))
         return false;
     HRI_PROBE(refill, g->name, bytes);
-    return extend_window(g, lane, need) || open_run(g, lane, hri_chunks_for(bytes));
+    return extend_window(g, lane, need, chunks) || open_run(g, lane, chunks);
 }
 
 /* ---- alloc ---- */
@@ -253,8 +259,9 @@ static char *alloc_beside(struct hri_generation *g, struct harena_lane *lane, si
 
     if (at == NULL) {
         at = hri_rest_alloc(g, size, alignment, zeroed);
-        if (at != NULL)
-            hri_counter_add(&lane->leased, hri_round_up(size, HRI_ALIGNMENT));
+        if (at != NULL) /* not all of what is large: little else may follow */
+            hri_counter_add(&lane->leased,
+                            hri_min(hri_round_up(size, HRI_ALIGNMENT), HRI_LEASE_MOST));
         return at;
     }
     HRI_PROBE(refill, g->name, need);
@@ -274,6 +281,13 @@ static bool wants_window(const struct harena_lane *lane, size_t lease, size_t si
            (lease >= HRI_CHUNK ? size <= HRI_CHUNK_MOST : need <= lease / 2);
 }
 
+/* Whether the window may go on in a run for an object. Not for one that it would be padded for much, where small ones come
+ * between: in a rest those lie side by side. Nor for a zeroed one: a lane does not know what of its window is zero. */
+static bool wants_run(size_t lease, size_t size, size_t need, bool zeroed)
+{
+    return lease >= HRI_CHUNK && !zeroed && need - size <= size / 32;
+}
+
 static char *serve(struct hri_generation *g, struct harena_lane *lane, size_t size,
                    size_t alignment, bool zeroed)
 {
@@ -287,7 +301,7 @@ static char *serve(struct hri_generation *g, struct harena_lane *lane, size_t si
         lease = next_lease(g, lane);
         if (wants_window(lane, lease, size, need))
             at = refill(g, lane, lease, size, need, alignment);
-        else if (!zeroed && lease >= HRI_CHUNK && go_on_in_run(g, lane, need))
+        else if (wants_run(lease, size, need, zeroed) && go_on_in_run(g, lane, need))
             at = hri_window_take(&lane->window, size, alignment);
         else
             return alloc_beside(g, lane, size, need, alignment, zeroed);
