@@ -25,7 +25,8 @@ enum {
     FEW = 24,        /* small uploads that fill the gap that is too small for a large one */
     MANY = 96,       /* and those that come before, so that each worker has many requests */
     READERS = 8,     /* connections, so that all workers are asked */
-    PATIENCE_MS = 10000
+    PATIENCE_MS = 10000,
+    LOOKS = 8 /* at resident memory, until no mapping has moved meanwhile */
 };
 
 struct scene {
@@ -77,12 +78,25 @@ static void await_quiet(struct scene *scene)
     await(scene, "harena_provider_deferred_bytes", 0, 0, "memory stays deferred");
 }
 
+/* The mappings are read one by one, and on a busy machine that takes a while: their sum may be more than the process ever
+ * had at once, and then says nothing. False: it was that each time. */
+static bool look_at_memory(const struct scene *scene, struct resident *now)
+{
+    pid_t pid = scene->options->pid;
+    for (int look = 0; look < LOOKS; look++) {
+        *now = resident_now(pid, scene->reserved);
+        if (now->region + now->outside <= resident_highest(pid) + SLACK)
+            return true;
+    }
+    return false;
+}
+
 /* Takes note of the resident memory, if that is asked for. */
 static void watch_memory(struct scene *scene)
 {
-    if (!scene->options->resident)
+    struct resident now;
+    if (!scene->options->resident || !look_at_memory(scene, &now))
         return;
-    struct resident now = resident_now(scene->options->pid, scene->reserved);
     if (now.region == 0 || now.outside == 0)
         client_fail(scene->total, "its resident memory cannot be seen");
     if (now.region > scene->highest.region)
