@@ -7,9 +7,9 @@
  * list at the root of the generation, and the objects of their own arenas in tables.
  *
  * bp: the other threads may be anywhere, also in a section, but for liburcu's call_rcu: a fork between two of its
- * instructions leaves a queue in two parts, for which the child waits in vain (doc/memory-order.md). Once in some thousand
- * forks that is met, so a lock keeps the two apart. memb, mb, qsbr: no thread may be registered while the
- * process forks. So there a thread is registered only while it holds a lock for reading, which the forking thread takes
+ * instructions leaves a queue in two parts, for which the child waits in vain (doc/memory-order.md). A lock keeps that
+ * out of here: this test says nothing about it. memb, mb, qsbr: no thread may be registered while the process forks. So
+ * there a thread is registered only while it holds a lock for reading, which the forking thread takes
  * for writing; what needs no section (arenas, chunks) goes on meanwhile. */
 #define _GNU_SOURCE 1 /* PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP */
 #include "../support/flavor.h"
